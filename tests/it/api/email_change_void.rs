@@ -106,7 +106,8 @@ async fn change_account(mover: &Mover, cause: &str, alice: &Answer, undo: Option
 async fn mail_that_waits_is_dropped_with_a_void_change() {
     // The outbox rests: nothing is sent.
     let app = TestApp::open().await;
-    let kinds = || app.text("SELECT group_concat(kind) FROM (SELECT kind FROM outbox ORDER BY kind)");
+    let kinds =
+        || app.text("SELECT group_concat(kind) FROM (SELECT kind FROM outbox ORDER BY kind) AS kinds");
     let alice = app.register("alice").await;
     let ask = async |new: &str| {
         let body = json!({"new_email": new, "current_password": PASSWORD});

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::mailed::NEW_PASSWORD;
 use crate::support::address::{CHANGED, HELD, Mover, UNDONE};
 use crate::support::smtp::{Fault, Stage};
-use crate::support::{PASSWORD, registration};
+use crate::support::{PASSWORD, literal, registration};
 
 const OWN: &str = "alice@example.org";
 const THIEF: &str = "thief@example.net";
@@ -219,10 +219,10 @@ async fn an_undo_that_waits_to_be_mailed_survives_later_changes() {
     // A second change, whose mail waits too: the thief knows its token.
     assert_eq!(mover.ask(&alice, "thief-2@example.net").await.brief(), "204 -");
     let token = LinkToken::from_random([7; LinkToken::BYTES]);
-    let digest = link_digest(&token).0;
-    let database = rusqlite::Connection::open(mover.app.data_dir().join("arkloop.db")).expect("it opens");
-    let planted = database.execute("UPDATE email_changes SET digest = ?1", [digest]);
-    assert_eq!(planted.expect("it is changed"), 1);
+    let digest = literal(&link_digest(&token).0);
+    mover
+        .app
+        .change(&format!("UPDATE email_changes SET digest = {digest}"));
     assert_eq!(mover.confirm_by(&alice, &token.reveal()).await.brief(), "200 -");
     assert_eq!(mover.stored_address("alice"), "thief-2@example.net");
     let body = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD});

@@ -5,6 +5,7 @@ use std::time::Duration;
 use arkloop::domain::Email;
 use arkloop::service::UserRef;
 
+use crate::support::Builder;
 use crate::support::address::{HELD, Mover};
 
 const OWN: &str = "alice@example.org";
@@ -14,6 +15,8 @@ const INVALID: &str = "422 email.token_invalid";
 
 /// Gives the account its address back as the operator does.
 async fn set_own_address(mover: &Mover) {
+    // It takes a mail with an undo out of the queue.
+    mover.app.wait_for_empty_outbox().await;
     let (service, user) = (mover.app.service(), || UserRef::parse("alice"));
     let email = Email::parse(OWN).expect("it is an address");
     service.set_email(user(), email).await.expect("it is free");
@@ -85,7 +88,7 @@ async fn an_undo_of_a_thief_who_waited_works_after_a_change_back_by_hand() {
 #[tokio::test]
 async fn neither_a_restore_nor_another_key_file_gives_a_thief_s_address_an_undo() {
     for command in [["key", "rekey"].as_slice(), &["restore", "copy.db", "--yes"]] {
-        let mut mover = Mover::start().await;
+        let mut mover = Mover::start_with(Builder::of_sqlite).await;
         let thief = mover.verified("alice", HELD).await;
         mover.move_to(&thief, THIEF).await;
         mover.undo_token(OWN).await;

@@ -9,7 +9,7 @@ use insta::assert_snapshot;
 use tokio::task::JoinSet;
 
 use super::operations::{operations, operations_with};
-use crate::support::{PASSWORD, TestApp};
+use crate::support::{Engine, PASSWORD, TestApp};
 
 /// Holds every connection that the server reads with, until it is dropped.
 struct HeldReaders {
@@ -18,9 +18,13 @@ struct HeldReaders {
 }
 
 impl HeldReaders {
-    /// Takes all of them: there are as many as processors.
+    /// Takes all of them: there are as many as processors, and with PostgreSQL at least eight.
     fn take(app: &TestApp) -> Self {
-        let number = available_parallelism().map_or(1, usize::from);
+        let processors = available_parallelism().map_or(1, usize::from);
+        let number = match app.workspace().engine() {
+            Engine::Sqlite => processors,
+            Engine::Postgres => processors.max(8),
+        };
         let (taken, is_taken) = channel();
         let mut held = Self {
             release: Vec::new(),

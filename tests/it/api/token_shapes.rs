@@ -12,7 +12,7 @@ use super::access_tokens::{claims, header, parts, read};
 use super::forged_tokens::{OwnKey, refused, signing_with_eddsa};
 use super::mailed::{Mailed, NEW_PASSWORD};
 use super::resolve::{flow_token, send};
-use crate::support::{Answer, PASSWORD, TestApp};
+use crate::support::{Answer, PASSWORD, TestApp, literal};
 
 /// The order of the group of Ed25519 (RFC 8032 §5.1), the least byte first.
 const ORDER: [u8; 32] = [
@@ -237,12 +237,11 @@ async fn as_change(app: &TestApp, what: &str, access: &str, token: &str) -> Stri
 /// The token of an undo. A real one takes an account of three days.
 fn undo_token(app: &TestApp) -> String {
     let token = LinkToken::from_random([7; LinkToken::BYTES]);
-    let database = rusqlite::Connection::open(app.data_dir().join("arkloop.db")).expect("it opens");
-    let sql =
-        "INSERT INTO email_undos SELECT ?1, id, 'old@example.org', 'old@example.org', created_at, created_at,
-             created_at + 72 * 3600000 FROM users";
-    let planted = database.execute(sql, [link_digest(&token).0]);
-    assert_eq!(planted.expect("the row is of the schema"), 1);
+    app.change(&format!(
+        "INSERT INTO email_undos SELECT {}, id, 'old@example.org', 'old@example.org', created_at, created_at,
+             created_at + 72 * 3600000 FROM users",
+        literal(&link_digest(&token).0)
+    ));
     token.reveal()
 }
 

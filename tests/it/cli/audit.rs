@@ -62,7 +62,7 @@ fn every_command_that_changes_something_is_listed() {
 
 #[test]
 fn a_backup_and_a_restore_are_listed() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     workspace.json(&["backup", "copy.db"]);
     workspace.json(&["restore", "copy.db", "--yes"]);
     workspace.json(&["backup", "another.db"]);

@@ -44,7 +44,7 @@ fn names(workspace: &Workspace, directory: &str) -> Vec<String> {
 
 #[test]
 fn a_backup_is_made_beside_the_running_server_and_names_its_key() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     workspace.create_user("ann");
     let _server = workspace.serve();
     assert_snapshot!(stable(&workspace.run(&["backup", "copy.db"])), @"
@@ -87,7 +87,7 @@ fn a_backup_is_made_beside_the_running_server_and_names_its_key() {
 
 #[test]
 fn the_moment_of_the_last_backup_is_kept() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let moments = "SELECT count(*) FROM settings WHERE name = 'last_backup_at'";
     assert_eq!(old_database::count(&old_database::path(&workspace), moments), 0);
     workspace.json(&["backup", "copy.db"]);
@@ -98,7 +98,7 @@ fn the_moment_of_the_last_backup_is_kept() {
 
 #[test]
 fn a_backup_replaces_no_file() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     workspace.write("copy.db", "something else");
     assert_snapshot!(workspace.run(&["backup", "copy.db"]), @"
     exit: 1
@@ -116,7 +116,7 @@ fn a_backup_replaces_no_file() {
 
 #[test]
 fn a_backup_where_none_can_be_made_is_refused_before_the_work() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     workspace.write("file", "");
     fs::create_dir(workspace.path().join("directory")).expect("the directory can be created");
     std::os::unix::fs::symlink("nowhere.db", workspace.path().join("link")).expect("the link can be created");
@@ -149,7 +149,7 @@ fn a_backup_where_none_can_be_made_is_refused_before_the_work() {
     error: <dir>/link exists already, as a link; a backup replaces no file and follows no link: name another file
     ");
     assert!(!workspace.path().join("absent").exists());
-    assert_snapshot!(Workspace::new().run(&["backup", "copy.db"]), @"
+    assert_snapshot!(Workspace::of_sqlite().run(&["backup", "copy.db"]), @"
     exit: 1
     stderr:
     error: there is no database at <dir>/data/arkloop.db; make one with `arkloop init` or `arkloop serve`, or name another data directory with --data-dir DIR
@@ -158,7 +158,7 @@ fn a_backup_where_none_can_be_made_is_refused_before_the_work() {
 
 #[test]
 fn a_backup_to_standard_output_is_whole_and_alone_there() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     workspace.create_user("ann");
     for arguments in [
         &["backup", "-"][..],
@@ -203,7 +203,7 @@ fn a_backup_to_standard_output_is_whole_and_alone_there() {
 
 #[test]
 fn backups_by_date_make_way_and_nothing_else_does() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     fs::create_dir(workspace.path().join("kept")).expect("the directory can be created");
     let strangers = [
         "arkloop-before-the-move.db",
@@ -252,7 +252,7 @@ fn backups_by_date_make_way_and_nothing_else_does() {
 
 #[test]
 fn a_damaged_database_gives_no_backup() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let path = old_database::path(&workspace);
     let database = rusqlite::Connection::open(&path).expect("the database opens");
     // An account whose invite is missing: every page of the file is intact, but a foreign key of the schema is violated.
@@ -277,7 +277,7 @@ fn a_damaged_database_gives_no_backup() {
 
 #[test]
 fn a_backup_into_a_slow_pipe_shows_how_much_is_written() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let screen = workspace.look_at_a_pipe(80, &["backup", "-"], "(sleep 3; cat >copy.db)");
     let shown = screen.text();
     let percent = shown.split_once("writing the copy, ").map(|(_, rest)| rest);
@@ -289,7 +289,7 @@ fn a_backup_into_a_slow_pipe_shows_how_much_is_written() {
 
 #[tokio::test]
 async fn a_backup_tells_each_of_its_steps() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().of_sqlite().start().await;
     let steps = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&steps);
     let destination = BackupDestination::Stream(Box::new(io::sink()));

@@ -5,7 +5,6 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
 use insta::assert_snapshot;
-use rusqlite::Connection;
 
 use crate::support::Served;
 use crate::support::smtp::SmtpServer;
@@ -22,7 +21,10 @@ pub(super) fn free_address() -> String {
 
 /// A workspace with the default cost of password hashes and with a public address of its own; returns that address too.
 pub(super) fn install() -> (Workspace, String) {
-    let mut workspace = Workspace::new();
+    install_in(Workspace::new())
+}
+
+fn install_in(mut workspace: Workspace) -> (Workspace, String) {
     let address = free_address();
     workspace
         .set("ARKLOOP_PASSWORD__ARGON2_MEMORY_KIB", "19456")
@@ -33,7 +35,11 @@ pub(super) fn install() -> (Workspace, String) {
 
 /// A server that runs as in the README.
 pub(super) fn healthy() -> (Workspace, Served) {
-    let (workspace, address) = install();
+    healthy_in(Workspace::new())
+}
+
+fn healthy_in(workspace: Workspace) -> (Workspace, Served) {
+    let (workspace, address) = install_in(workspace);
     let server = workspace.serve_on(&address);
     (workspace, server)
 }
@@ -53,8 +59,7 @@ fn set_mode(workspace: &Workspace, path: &str, mode: u32) {
 }
 
 pub(super) fn plant(workspace: &Workspace, sql: &str) {
-    let database = Connection::open(workspace.path().join("data/arkloop.db")).expect("the database opens");
-    database.execute_batch(sql).expect("the SQL is executed");
+    workspace.database().change(sql);
 }
 
 #[test]
@@ -102,7 +107,7 @@ fn a_healthy_server_has_only_good_lines() {
 
 #[test]
 fn files_that_others_can_use_are_found() {
-    let (workspace, _server) = healthy();
+    let (workspace, _server) = healthy_in(Workspace::of_sqlite());
     set_mode(&workspace, "data", 0o755);
     set_mode(&workspace, "data/arkloop.db", 0o640);
     assert_snapshot!(mends(&workspace), @"mend     files            <dir>/data can be used by others than its owner (mode 0755); <dir>/data/arkloop.db can be used by others than its owner (mode 0640); run: chmod 700 <dir>/data && chmod 600 <dir>/data/arkloop.db");
@@ -201,7 +206,7 @@ fn what_must_be_mended_is_told_as_json_too() {
 
 #[test]
 fn a_database_with_orphans_or_of_a_newer_schema_is_found() {
-    let (workspace, _server) = healthy();
+    let (workspace, _server) = healthy_in(Workspace::of_sqlite());
     plant(
         &workspace,
         "PRAGMA foreign_keys = OFF;
@@ -219,7 +224,7 @@ fn a_database_with_orphans_or_of_a_newer_schema_is_found() {
 
 #[test]
 fn a_damaged_database_is_found() {
-    let (workspace, _) = install();
+    let (workspace, _) = install_in(Workspace::of_sqlite());
     assert!(workspace.output(&["init"], "").status.success());
     plant(
         &workspace,
@@ -254,7 +259,7 @@ fn a_clock_that_is_behind_is_found() {
 
 #[test]
 fn accounts_that_no_backup_has_are_found() {
-    let (workspace, _server) = healthy();
+    let (workspace, _server) = healthy_in(Workspace::of_sqlite());
     plant(
         &workspace,
         "INSERT INTO users (id, username, username_key, email, email_key, status, locale, created_at)

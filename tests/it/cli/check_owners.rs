@@ -11,7 +11,7 @@ use crate::support::planting::{
 
 /// A workspace with a database, which belongs to the service's user if root runs the tests, and otherwise to the user who runs them.
 fn installation() -> Workspace {
-    let mut workspace = Workspace::new();
+    let mut workspace = Workspace::of_sqlite();
     if can_plant_for_others("a database of another user") {
         set_mode(&workspace.path(), 0o755);
         directory(&data(&workspace), 0o700);
@@ -180,7 +180,7 @@ fn another_user_is_told_of_owners_and_modes_and_how_to_see_the_rest() {
 
 #[test]
 fn what_root_made_in_the_service_s_directory_is_given_back_and_nothing_that_is_linked_elsewhere() {
-    let mut workspace = Workspace::with_database();
+    let mut workspace = Workspace::with_database_file();
     if !can_plant_for_others("the directory of another user") {
         return;
     }
@@ -246,7 +246,7 @@ fn whoever_makes_a_database_in_an_open_directory_is_not_given_the_key() {
     if !can_plant_for_others("a database in a directory of root's that everybody can write to") {
         return;
     }
-    let workspace = Workspace::new();
+    let workspace = Workspace::of_sqlite();
     let data = data(&workspace);
     directory(&data, 0o777);
     for (name, user) in [("arkloop.db", 54_991), ("arkloop.key", STRANGER)] {

@@ -8,7 +8,7 @@ use crate::support::Workspace;
 
 #[test]
 fn config_show_tells_every_value_and_where_it_was_given() {
-    let mut workspace = Workspace::new();
+    let mut workspace = Workspace::of_sqlite();
     workspace.write("arkloop.toml", "[tokens]\naudience = \"the \\\"apps\\\"\"\n");
     workspace.set(
         "ARKLOOP_SERVER__ALLOWED_ORIGINS",
@@ -126,7 +126,7 @@ fn config_show_tells_every_value_and_where_it_was_given() {
 
 #[test]
 fn config_show_masks_secrets_and_tells_where_they_stand() {
-    let mut workspace = Workspace::new();
+    let mut workspace = Workspace::of_sqlite();
     workspace.write("mail-password", "sentinel-of-the-mail-server\n");
     workspace.write(
         "arkloop.toml",
@@ -154,7 +154,7 @@ fn config_show_masks_secrets_and_tells_where_they_stand() {
 
 #[test]
 fn config_show_is_an_object_of_objects_as_json() {
-    let mut workspace = Workspace::new();
+    let mut workspace = Workspace::of_sqlite();
     workspace.set("ARKLOOP_MAIL__HELO_NAME", "auth.example.org");
     assert_snapshot!(workspace.run(&["config", "show", "--json", "-q"]), @r#"
     exit: 0

@@ -42,7 +42,7 @@ fn put_aside(workspace: &Workspace) {
 
 /// A workspace with an account, its session, an invite, and rows of [`EXTREMES`]; and the access token of the session.
 fn lived_in() -> (Workspace, String) {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     workspace.create_user("ann");
     workspace.json(&["invite", "create", "--note", ""]);
     let server = workspace.serve();
@@ -124,7 +124,7 @@ fn the_report_names_the_tables_and_what_to_do_next() {
     let Some(database) = TestDatabase::new() else {
         return;
     };
-    let mut workspace = Workspace::with_database();
+    let mut workspace = Workspace::with_database_file();
     let url = database.url();
     workspace.set(URL, &url);
     let shown = database.parsed_url().shown().to_owned();
@@ -176,7 +176,7 @@ fn a_copy_that_was_killed_goes_on_or_begins_again() {
         let Some(database) = TestDatabase::new() else {
             return;
         };
-        let mut workspace = Workspace::with_database();
+        let mut workspace = Workspace::with_database_file();
         old_database::put(&workspace, old_database::newest(), 3_000);
         workspace.set(URL, &database.url());
         kill_at_the_sessions(&workspace, &database);
@@ -246,7 +246,7 @@ fn a_copy_into_a_file_that_was_killed_goes_on() {
     let Some(database) = TestDatabase::new() else {
         return;
     };
-    let mut workspace = Workspace::with_database();
+    let mut workspace = Workspace::with_database_file();
     old_database::put(&workspace, old_database::newest(), 3_000);
     workspace.set(URL, &database.url());
     let there = workspace.json(&TO_POSTGRES);
@@ -273,7 +273,7 @@ fn a_copy_into_a_file_that_was_killed_goes_on() {
 
 #[test]
 fn a_copy_takes_two_engines_and_the_url_of_one() {
-    let mut workspace = Workspace::with_database();
+    let mut workspace = Workspace::with_database_file();
     assert_snapshot!(workspace.run(&TO_POSTGRES), @"
     exit: 1
     stderr:
@@ -308,7 +308,7 @@ fn a_copy_takes_two_engines_and_the_url_of_one() {
     error: another arkloop serves <dir>/data/arkloop.db; stop that one first, or name another data directory with --data-dir DIR
     ");
     drop(server);
-    let mut empty = Workspace::new();
+    let mut empty = Workspace::of_sqlite();
     empty.set(URL, "postgres://arkloop@/arkloop?host=/nonexistent");
     assert_snapshot!(empty.run(&TO_POSTGRES), @"
     exit: 1
@@ -322,7 +322,7 @@ fn a_database_in_use_or_of_another_key_is_not_copied_and_none_is_replaced() {
     let Some(database) = TestDatabase::new() else {
         return;
     };
-    let mut workspace = Workspace::with_database();
+    let mut workspace = Workspace::with_database_file();
     workspace.set(URL, &database.url());
     let said = |workspace: &Workspace, call: &[&str]| {
         workspace
@@ -354,7 +354,7 @@ fn a_database_in_use_or_of_another_key_is_not_copied_and_none_is_replaced() {
     error: another arkloop serves <url>; stop that one first, or name another data directory with --data-dir DIR
     ");
     server.stop();
-    let other = Workspace::with_database();
+    let other = Workspace::with_database_file();
     fs::copy(other.key_file(), workspace.key_file()).expect("there is a key");
     assert_snapshot!(said(&workspace, &TO_SQLITE), @"
     exit: 1

@@ -138,7 +138,7 @@ fn without_a_database_every_command_says_where_it_looked() {
 
 #[test]
 fn the_database_of_another_user_is_left_alone_by_every_command() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     workspace.json(&["backup", "copy.db"]);
     let path = old_database::path(&workspace);
     // Only root may give files away. If another user runs the tests, a link to a file of root replaces the database.
@@ -170,7 +170,7 @@ fn the_database_of_another_user_is_left_alone_by_every_command() {
 
 #[test]
 fn an_older_schema_is_left_alone_by_every_command() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     old_database::put(&workspace, old_database::FIRST_RELEASE, 1);
     assert_snapshot!(without_versions(&said_by_all(&workspace, &[Needs::Database])), @r#"
     exit: 1
@@ -184,7 +184,7 @@ fn an_older_schema_is_left_alone_by_every_command() {
 
 #[test]
 fn a_newer_schema_is_left_alone_by_every_command() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     edit(&workspace, "PRAGMA user_version = 999");
     let needs = [Needs::Room, Needs::Database];
     assert_snapshot!(without_versions(&said_by_all(&workspace, &needs)), @r#"
@@ -199,7 +199,7 @@ fn a_newer_schema_is_left_alone_by_every_command() {
 
 #[test]
 fn a_file_that_is_no_database_of_ours_is_left_alone_by_every_command() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let needs = [Needs::Room, Needs::Database];
     workspace.write("data/arkloop.db", &"This is no database. ".repeat(1000));
     assert_snapshot!(said_by_all(&workspace, &needs), @r#"
@@ -214,7 +214,7 @@ fn a_file_that_is_no_database_of_ours_is_left_alone_by_every_command() {
 
 #[test]
 fn a_lost_key_file_is_told_by_every_command() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     workspace.json(&["backup", "copy.db"]);
     let key = workspace.path().join("data/arkloop.key");
     let needs = [Needs::Room, Needs::Database, Needs::LostKey, Needs::Backup];
@@ -241,7 +241,7 @@ fn a_lost_key_file_is_told_by_every_command() {
 
 #[test]
 fn a_key_file_is_not_reset_for_a_database_that_cannot_be_used() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let key = workspace.path().join("data/arkloop.key");
     fs::remove_file(&key).expect("the file can be removed");
     edit(&workspace, "PRAGMA user_version = 999");

@@ -166,10 +166,10 @@ async fn what_still_has_to_wait_is_told_with_the_end_of_it() {
         assert_eq!(app.login(login, "a wrong password").await.status, 401);
     }
     app.send_code("alice@example.org").await;
-    let database = rusqlite::Connection::open(app.data_dir().join("arkloop.db")).expect("the database opens");
     let guess_more = |length: u32, where_from: &str| {
-        let sql = format!("UPDATE password_failures SET length = {length} WHERE {where_from}");
-        assert_eq!(database.execute(&sql, []), Ok(2));
+        app.change(&format!(
+            "UPDATE password_failures SET length = {length} WHERE {where_from}"
+        ));
     };
     // So many failures make the next try wait for a minute.
     guess_more(11, "network <> x''");
@@ -257,10 +257,9 @@ fn numbers_are_those_of_the_server_and_only_ways_that_exist_are_named() {
         server.request("POST", "/v1/auth/login", None, Some(&body)).0
     };
     assert_eq!(guess(), 401);
-    let database =
-        rusqlite::Connection::open(workspace.path().join("data/arkloop.db")).expect("the database opens");
-    let longer = "UPDATE password_failures SET length = 3 WHERE network = x''";
-    assert_eq!(database.execute(longer, []), Ok(1));
+    workspace
+        .database()
+        .change("UPDATE password_failures SET length = 3 WHERE network = x''");
     assert_eq!(guess(), 429);
     // The command gets a configuration that differs from the server's.
     workspace

@@ -1,51 +1,43 @@
 //! What commands do about changes of addresses that wait, and about former addresses that can be taken back.
 
 use insta::assert_snapshot;
-use rusqlite::{Connection, params};
 
-use crate::support::{Workspace, old_database};
+use crate::support::Workspace;
 
 /// In the year 2100.
 const LATER: i64 = 4_102_444_800_000;
 /// In the year 2001.
 const BEFORE: i64 = 978_307_200_000;
 
-fn database(workspace: &Workspace) -> Connection {
-    Connection::open(old_database::path(workspace)).expect("it opens")
-}
-
 fn count(workspace: &Workspace, table: &str) -> i64 {
-    old_database::count(
-        &old_database::path(workspace),
-        &format!("SELECT count(*) FROM {table}"),
-    )
+    workspace
+        .database()
+        .count(&format!("SELECT count(*) FROM {table}"))
 }
 
 /// Stores a link with which `login` takes `address` back, as a confirmed change leaves it.
 fn put_undo(workspace: &Workspace, login: &str, address: &str, expires_at: i64) {
-    let sql =
+    workspace.database().change(&format!(
         "INSERT INTO email_undos (digest, user_id, email, email_key, email_since, created_at, expires_at)
-         SELECT randomblob(32), id, ?2, lower(?2), created_at, created_at, ?3 FROM users WHERE username = ?1";
-    let put = database(workspace).execute(sql, params![login, address, expires_at]);
-    assert_eq!(put.expect("the row is of the schema"), 1);
+         SELECT randomblob(32), id, '{address}', lower('{address}'), created_at, created_at, {expires_at} FROM users WHERE username = '{login}'"
+    ));
 }
 
 /// Stores a change to `address` that waits for its link.
 fn put_change(workspace: &Workspace, login: &str, address: &str, expires_at: i64) {
-    let sql = "INSERT INTO email_changes (user_id, digest, email, created_at, expires_at)
-         SELECT id, randomblob(32), ?2, created_at, ?3 FROM users WHERE username = ?1";
-    let put = database(workspace).execute(sql, params![login, address, expires_at]);
-    assert_eq!(put.expect("the row is of the schema"), 1);
+    workspace.database().change(&format!(
+        "INSERT INTO email_changes (user_id, digest, email, created_at, expires_at)
+         SELECT id, randomblob(32), '{address}', created_at, {expires_at} FROM users WHERE username = '{login}'"
+    ));
 }
 
 /// Stores a change of the address that waits, an undo and a former address of every account.
 pub fn put_address_rows(workspace: &Workspace) {
-    let rows = "
-        INSERT INTO email_changes SELECT id, randomblob(32), 'new@example.org', created_at, created_at FROM users;
-        INSERT INTO email_undos SELECT randomblob(32), id, 'old@example.org', 'old@example.org', created_at, created_at, created_at FROM users;
-        INSERT INTO former_addresses SELECT id, 'former@example.org', created_at FROM users";
-    let put = database(workspace).execute_batch(rows);
-    put.expect("the rows are of the schema");
+    workspace.database().change(
+        "INSERT INTO email_changes SELECT id, randomblob(32), 'new@example.org', created_at, created_at FROM users;
+         INSERT INTO email_undos SELECT randomblob(32), id, 'old@example.org', 'old@example.org', created_at, created_at, created_at FROM users;
+         INSERT INTO former_addresses SELECT id, 'former@example.org', created_at FROM users",
+    );
 }
 
 #[test]
@@ -142,8 +134,9 @@ fn explain_tells_of_a_change_that_waits_and_of_addresses_that_can_be_taken_back(
     The account is signed in nowhere.
     ");
     for table in ["email_changes", "email_undos"] {
-        let expired = database(&workspace).execute(&format!("UPDATE {table} SET expires_at = ?1"), [BEFORE]);
-        assert_eq!(expired.expect("it is changed"), 1);
+        workspace
+            .database()
+            .change(&format!("UPDATE {table} SET expires_at = {BEFORE}"));
     }
     assert_snapshot!(state(), @"
     The address was never verified.

@@ -9,7 +9,7 @@ use crate::support::Workspace;
 
 #[test]
 fn init_makes_a_directory_a_database_and_a_key() {
-    let workspace = Workspace::new();
+    let workspace = Workspace::of_sqlite();
     assert_snapshot!(workspace.run(&["init"]), @"
     exit: 0
     stdout:
@@ -30,7 +30,7 @@ fn init_makes_a_directory_a_database_and_a_key() {
 
 #[test]
 fn init_says_where_things_are_as_json() {
-    assert_snapshot!(Workspace::new().run(&["--json", "init", "--data-dir", "elsewhere"]), @r#"
+    assert_snapshot!(Workspace::of_sqlite().run(&["--json", "init", "--data-dir", "elsewhere"]), @r#"
     exit: 0
     stdout:
     {
@@ -60,7 +60,7 @@ fn a_second_init_changes_nothing() {
 
 #[test]
 fn a_command_without_a_database_makes_none() {
-    let workspace = Workspace::new();
+    let workspace = Workspace::of_sqlite();
     assert_snapshot!(workspace.run(&["user", "list"]), @"
     exit: 1
     stderr:
@@ -104,7 +104,7 @@ fn the_key_of_another_database_is_refused() {
 
 #[test]
 fn a_directory_that_cannot_be_made_is_refused_with_the_reason() {
-    let workspace = Workspace::new();
+    let workspace = Workspace::of_sqlite();
     workspace.write("file", "");
     assert_snapshot!(workspace.run_in_both_forms(&["init", "--data-dir", "file/data"]), @r#"
     exit: 1

@@ -42,7 +42,7 @@ fn header_after_a_start(workspace: &Workspace) -> (String, String) {
 
 /// A database of version 0.1 with a signing key as a server of that version created it; returns the id of the key too.
 fn installation_of_the_version_before() -> (Workspace, String) {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     old_database::put(&workspace, old_database::BEFORE_LOST_ANSWERS, 1);
     let system = System::machine();
     let (key, pkcs8) =
@@ -62,8 +62,7 @@ fn installation_of_the_version_before() -> (Workspace, String) {
 }
 
 /// An installation whose keys are for `EdDSA`, although its configuration no longer names that algorithm.
-fn installation_with_eddsa() -> Workspace {
-    let workspace = Workspace::with_database();
+fn with_eddsa(workspace: Workspace) -> Workspace {
     workspace.create_user("ann");
     workspace.write("arkloop.toml", "tokens.algorithm = \"EdDSA\"\n");
     workspace.serve().stop();
@@ -122,7 +121,7 @@ fn an_installation_of_the_version_before_keeps_its_algorithm_whatever_is_replace
 
 #[test]
 fn a_rotation_changes_the_algorithm_by_the_flag_and_says_so() {
-    let workspace = installation_with_eddsa();
+    let workspace = with_eddsa(Workspace::with_database());
     assert_snapshot!(without_kids(&workspace.run(&["key", "rotate", "--algorithm", "es256"])), @"
     exit: 0
     stdout:
@@ -151,7 +150,7 @@ fn a_rotation_changes_the_algorithm_by_the_flag_and_says_so() {
 
 #[test]
 fn a_rotation_changes_the_algorithm_by_the_configuration_and_says_so() {
-    let mut workspace = installation_with_eddsa();
+    let mut workspace = with_eddsa(Workspace::with_database());
     workspace.write("arkloop.toml", "[tokens]\nalgorithm = \"ES256\"\n");
     let checked = workspace.run(&["check"]);
     let warned = "with EdDSA; tokens.algorithm is ES256; change it in order before the next start does it at once: arkloop key rotate";
@@ -180,7 +179,7 @@ fn a_rotation_changes_the_algorithm_by_the_configuration_and_says_so() {
 
 #[test]
 fn a_flag_against_the_configuration_counts_and_is_warned_about() {
-    let workspace = installation_with_eddsa();
+    let workspace = with_eddsa(Workspace::with_database());
     workspace.write("arkloop.toml", "tokens.algorithm = \"EdDSA\"\n");
     assert_snapshot!(without_kids(&workspace.run(&["key", "rotate", "--now", "--algorithm", "ES256"])), @r#"
     exit: 0
@@ -202,7 +201,7 @@ fn a_flag_against_the_configuration_counts_and_is_warned_about() {
 
 #[test]
 fn a_lost_key_and_a_backup_change_the_algorithm_only_if_it_is_asked_for() {
-    let workspace = installation_with_eddsa();
+    let workspace = with_eddsa(Workspace::with_database_file());
     workspace.json(&["backup", "before.db"]);
     fs::remove_file(workspace.path().join("data/arkloop.key")).expect("there is a key");
     assert_snapshot!(workspace.run(&["key", "reset", "--yes", "--algorithm", "ES256"]), @"
@@ -217,7 +216,7 @@ fn a_lost_key_and_a_backup_change_the_algorithm_only_if_it_is_asked_for() {
     Keep a copy of the new key file apart from the database. Backups from before need the lost one and cannot be restored without it; make a new backup.
     ");
     assert_eq!(header_after_a_start(&workspace).0, "ES256");
-    let workspace = installation_with_eddsa();
+    let workspace = with_eddsa(Workspace::with_database_file());
     workspace.json(&["backup", "before.db"]);
     workspace.write("arkloop.toml", "tokens.algorithm = \"ES256\"\n");
     let restored = workspace.run(&["restore", "before.db", "--yes"]);

@@ -11,7 +11,7 @@ use crate::support::{Workspace, old_database};
 
 /// A workspace with an account that was signed in, an invite for one account, and a mail that waits.
 fn in_use() -> (Workspace, String, String) {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     workspace.create_user("ann");
     let invite = workspace.json(&["invite", "create"])["code"].clone();
     let server = workspace.serve();
@@ -108,7 +108,7 @@ fn a_new_key_file_is_told_as_json_and_the_old_one_is_kept() {
 
 #[test]
 fn the_key_file_is_not_replaced_beside_a_server() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let _server = workspace.serve();
     assert_snapshot!(workspace.run(&["key", "rekey"]), @"
     exit: 1
@@ -133,7 +133,7 @@ fn the_key_file_is_not_replaced_beside_a_server() {
 
 #[test]
 fn the_key_file_is_not_replaced_beside_a_command() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let in_use = fs::File::open(workspace.path().join("data/use.lock")).expect("the lock file exists");
     in_use.lock_shared().expect("no other process holds the lock");
     assert_snapshot!(workspace.run_in_both_forms(&["key", "rekey"]), @r#"
@@ -158,7 +158,7 @@ fn the_key_file_is_not_replaced_beside_a_command() {
 
 #[test]
 fn a_key_that_does_not_fit_is_not_replaced() {
-    let [workspace, other] = [Workspace::with_database(), Workspace::with_database()];
+    let [workspace, other] = [Workspace::with_database_file(), Workspace::with_database_file()];
     fs::copy(other.key_file(), workspace.key_file()).expect("there is a key");
     assert_snapshot!(workspace.run(&["key", "rekey"]), @"
     exit: 1
@@ -260,7 +260,7 @@ fn a_reset_says_what_ended_as_json() {
 
 #[test]
 fn a_key_that_is_there_is_never_reset() {
-    let [workspace, other] = [Workspace::with_database(), Workspace::with_database()];
+    let [workspace, other] = [Workspace::with_database_file(), Workspace::with_database_file()];
     assert_snapshot!(workspace.run(&["key", "reset", "--yes"]), @"
     exit: 1
     stderr:
@@ -280,7 +280,7 @@ fn a_key_that_is_there_is_never_reset() {
 
 #[test]
 fn a_reset_that_nobody_agreed_to_is_refused() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     fs::remove_file(workspace.key_file()).expect("there is a key");
     assert_snapshot!(workspace.run(&["key", "reset"]), @"
     exit: 1
@@ -293,12 +293,12 @@ fn a_reset_that_nobody_agreed_to_is_refused() {
     {"error":"nobody can be asked whether to end all sessions, invites and links of <dir>/data/arkloop.db","hint":"add --yes if you are sure"}
     "#);
     assert!(!workspace.key_file().exists());
-    let unasked = Workspace::new().run(&["key", "reset"]);
+    let unasked = Workspace::of_sqlite().run(&["key", "reset"]);
     assert!(
         unasked.contains("error: there is no database at"),
         "before any question: {unasked}"
     );
-    assert_snapshot!(Workspace::new().run(&["key", "reset", "--yes"]), @"
+    assert_snapshot!(Workspace::of_sqlite().run(&["key", "reset", "--yes"]), @"
     exit: 1
     stderr:
     error: there is no database at <dir>/data/arkloop.db; make one with `arkloop init` or `arkloop serve`, or name another data directory with --data-dir DIR

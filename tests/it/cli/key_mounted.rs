@@ -10,7 +10,7 @@ use crate::support::planting::{
 
 /// A workspace of the service's user whose key file is in `secret/`, a directory of root.
 fn with_secret() -> (Workspace, PathBuf) {
-    let mut workspace = Workspace::new();
+    let mut workspace = Workspace::of_sqlite();
     set_mode(&workspace.path(), 0o755);
     let (data, secret) = (workspace.path().join("data"), workspace.path().join("secret"));
     directory(&data, 0o700);

@@ -1,7 +1,6 @@
 //! Lists with more rows than are counted.
 
 use insta::assert_snapshot;
-use rusqlite::Connection;
 
 use crate::support::Workspace;
 
@@ -14,9 +13,7 @@ const MANY: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FRO
 #[test]
 fn rows_after_a_page_are_counted_up_to_ten_thousand() {
     let workspace = Workspace::with_database();
-    let database = Connection::open(workspace.path().join("data/arkloop.db")).expect("it opens");
-    database.execute_batch(MANY).expect("they are inserted");
-    drop(database);
+    workspace.database().change(MANY);
     let rest = |arguments: &[&str]| {
         let output = workspace.output(arguments, "");
         assert!(output.status.success(), "{output:?}");

@@ -124,7 +124,9 @@ fn what_happens_is_counted_by_operation_and_status() {
 
 #[test]
 fn every_figure_says_what_it_means() {
-    let workspace = watched();
+    let mut workspace = watched();
+    // It has a figure of backups.
+    workspace.use_sqlite();
     let server = workspace.serve();
     live(&server);
     wait_for(&workspace, "arkloop_mails_waiting", 0.0);

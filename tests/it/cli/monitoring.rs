@@ -45,7 +45,7 @@ fn panels() -> Vec<String> {
 
 /// The names of the metrics of a server that has done some work.
 fn told() -> BTreeSet<String> {
-    let mut workspace = Workspace::new();
+    let mut workspace = Workspace::of_sqlite();
     workspace
         .set("ARKLOOP_METRICS__LISTEN", "unix:metrics.sock")
         .set("ARKLOOP_REGISTRATION__MODE", "open");

@@ -164,7 +164,7 @@ fn volumes_as_containers_get_them_are_used() {
 
 #[test]
 fn a_database_one_level_up_is_not_passed_over_for_a_new_one() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let before = names(&workspace.path().join("data"));
     for command in ["init", "-q serve --listen 127.0.0.1:0"] {
         let call = [&["--data-dir", "data/data"], call(command).as_slice()].concat();
@@ -213,7 +213,7 @@ fn root_leaves_no_manual_and_no_backup_in_the_directory_of_another_user() {
     if !can_plant_for_others("a directory of another user") {
         return;
     }
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let theirs = workspace.path().join("theirs");
     directory(&theirs, 0o755);
     give(&theirs, STRANGER, STRANGER);

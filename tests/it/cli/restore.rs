@@ -11,7 +11,7 @@ use crate::support::{Workspace, old_database};
 
 /// A workspace with an account that was signed in, an invite, and a backup of both. After the backup, the account was suspended and the invite used up.
 fn backed_up() -> (Workspace, String, String) {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     workspace.create_user("ann");
     let invite = workspace.json(&["invite", "create"])["code"].clone();
     let server = workspace.serve();
@@ -183,7 +183,7 @@ fn a_killed_server_leaves_a_log_that_does_not_reach_the_restored_database() {
 #[test]
 fn a_backup_and_its_key_are_enough_on_a_new_machine() {
     let (workspace, ..) = backed_up();
-    let fresh = Workspace::new();
+    let fresh = Workspace::of_sqlite();
     fs::create_dir(fresh.path().join("data")).expect("the directory can be created");
     fs::copy(
         workspace.path().join("data/arkloop.key"),
@@ -209,7 +209,7 @@ fn a_backup_and_its_key_are_enough_on_a_new_machine() {
 
 #[test]
 fn an_older_backup_is_brought_up_to_date() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     old_database::put(&workspace, old_database::FIRST_RELEASE, 3);
     fs::rename(old_database::path(&workspace), workspace.path().join("old.db"))
         .expect("the entry can be moved");

@@ -42,7 +42,7 @@ fn expect_all_ended(workspace: &Workspace, token: &str) {
 
 #[test]
 fn a_file_that_was_copied_back_has_nothing_live() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let token = live_in(&workspace);
     let path = old_database::path(&workspace);
     let copy = path.with_extension("snapshot");
@@ -82,7 +82,7 @@ fn a_database_that_pg_restore_brought_back_has_nothing_live() {
     let Some(database) = TestDatabase::new() else {
         return;
     };
-    let mut workspace = Workspace::new();
+    let mut workspace = Workspace::of_sqlite();
     workspace.set(URL, &database.url());
     assert!(workspace.output(&["init"], "").status.success());
     let token = live_in(&workspace);
@@ -145,7 +145,7 @@ fn a_database_that_pg_restore_brought_back_has_nothing_live() {
 
 #[test]
 fn what_ends_is_agreed_to_first_and_not_beside_a_server() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     assert_snapshot!(workspace.run(&["restore", "--after-external"]), @"
     exit: 1
     stderr:

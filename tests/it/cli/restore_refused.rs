@@ -9,7 +9,7 @@ use crate::support::{Workspace, old_database};
 
 /// A workspace with a database and a backup of it.
 fn backed_up() -> Workspace {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     workspace.create_user("ann");
     workspace.json(&["backup", "copy.db"]);
     workspace
@@ -243,7 +243,7 @@ fn a_backup_of_a_newer_version_is_refused() {
 #[test]
 fn a_database_in_use_is_no_backup() {
     let workspace = backed_up();
-    let other = Workspace::with_database();
+    let other = Workspace::with_database_file();
     let server = other.serve();
     other.create_user("ben");
     let live = old_database::path(&other);

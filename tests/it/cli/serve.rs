@@ -44,6 +44,12 @@ fn a_command_that_the_log_proposes_can_be_pasted() {
         .args(["-c", proposed])
         .current_dir(workspace.path())
         .env_clear()
+        .envs(
+            workspace
+                .database()
+                .url()
+                .map(|url| ("ARKLOOP_DATABASE__URL", url)),
+        )
         .output()
         .expect("there is a shell");
     assert!(pasted.status.success(), "{proposed}: {pasted:?}");
@@ -174,7 +180,7 @@ fn a_second_signal_ends_what_the_first_one_waits_for() {
 
 #[test]
 fn a_second_server_over_the_same_database_is_refused() {
-    let workspace = Workspace::new();
+    let workspace = Workspace::of_sqlite();
     let _server = workspace.serve();
     assert_snapshot!(workspace.run_in_both_forms(&["-q", "serve", "--listen", "127.0.0.1:0"]), @r#"
     exit: 1

@@ -35,7 +35,7 @@ fn an_account_is_deleted_when_the_answer_is_yes() {
 
 #[test]
 fn a_database_is_not_replaced_when_the_answer_is_no() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     workspace.json(&["backup", "copy.db"]);
     assert_snapshot!(workspace.run_at_a_terminal(&["restore", "copy.db"], "n\n"), @"
     exit: 1

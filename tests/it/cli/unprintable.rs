@@ -22,29 +22,18 @@ fn wild_database() -> Workspace {
     let workspace = Workspace::with_database();
     workspace.create_user("ann");
     workspace.json(&["invite", "create", "--note", "for Ann"]);
-    let database =
-        rusqlite::Connection::open(workspace.path().join("data/arkloop.db")).expect("the database opens");
     let sql = "
         INSERT INTO sessions (id, user_id, nonce, method, created_at, last_used_at, expires_at, address, user_agent)
-            SELECT id, id, zeroblob(16), 'pwd', created_at, created_at, created_at + 1000000, '192.0.2.1', :wild FROM users;
+            SELECT id, id, randomblob(16), 'pwd', created_at, created_at, created_at + 1000000, '192.0.2.1', :wild FROM users;
         UPDATE invites SET note = :wild;
         UPDATE audit_events SET detail = :wild, operator_sudo_user = :wild;
         INSERT INTO audit_events (at, event, refused_because, user_id, username, detail, address, user_agent)
             SELECT created_at, 'sign_in.password', 'wrong_password', id, username, :wild, '192.0.2.1', :wild FROM users;
         INSERT INTO outbox (id, kind, sealed_mail, message_id, created_at, expires_at, next_attempt_at, last_error)
             SELECT id, 'test', x'00', 'a@b', created_at, created_at + 100000000, created_at, :wild FROM users;";
-    for statement in sql.split_terminator(';').filter(|text| !text.trim().is_empty()) {
-        let mut statement = database.prepare(statement).expect("it is SQL");
-        let parameter = statement
-            .parameter_index(":wild")
-            .expect("the parameter can be looked up");
-        if let Some(parameter) = parameter {
-            statement
-                .raw_bind_parameter(parameter, WILD)
-                .expect("it is bound");
-        }
-        statement.raw_execute().expect("the statement is executed");
-    }
+    workspace
+        .database()
+        .change(&sql.replace(":wild", &format!("'{WILD}'")));
     workspace
 }
 

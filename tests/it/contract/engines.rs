@@ -8,13 +8,13 @@ use rusqlite::Connection;
 use super::plans::{join, list_in_parts, sign_in, use_sessions};
 use crate::support::postgres::TestDatabase;
 use crate::support::smtp::SmtpServer;
-use crate::support::{PASSWORD, TestApp, Workspace, refused_by_postgres};
+use crate::support::{Engine, PASSWORD, TestApp, Workspace, refused_by_postgres, scans_on_postgres};
 
 /// A column: its table, its name, its type in PostgreSQL, and whether it may be NULL.
 type Column = (String, String, String, bool);
 
 fn columns_of_sqlite() -> BTreeSet<Column> {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let database = Connection::open(workspace.path().join("data/arkloop.db")).expect("it opens");
     let sql = "SELECT tables.name, columns.name,
                 CASE columns.type WHEN 'INTEGER' THEN 'bigint' WHEN 'BLOB' THEN 'bytea' ELSE lower(columns.type) END,
@@ -48,8 +48,20 @@ fn the_migrations_of_both_engines_end_in_the_same_columns() {
 }
 
 #[tokio::test]
-async fn postgresql_knows_what_a_server_asks() {
+async fn a_test_has_its_database_on_the_engine_of_the_run() {
     let app = TestApp::open().await;
+    app.register("alice").await;
+    assert_eq!(app.workspace().engine(), Engine::of_run());
+    assert_eq!(app.count("SELECT count(*) FROM users"), 1);
+    let is_file = app.data_dir().join("arkloop.db").exists();
+    assert_eq!(is_file, Engine::of_run() == Engine::Sqlite);
+    let listed = app.workspace().json(&["user", "list"]);
+    assert_eq!(listed[0]["username"], "alice");
+}
+
+#[tokio::test]
+async fn postgresql_knows_what_a_server_asks() {
+    let app = TestApp::builder().of_sqlite().open().start().await;
     app.register("alice").await;
     let cookie = app.login("alice", PASSWORD).await.cookie();
     let token = app.refresh(&cookie).await.access_token();
@@ -80,6 +92,8 @@ async fn a_server_does_on_postgresql_what_it_does_all_day() {
     service.flush_audit().await.expect("it is written");
     service.inspect().await.expect("it is inspected");
     list_in_parts(&app, &alicia).await;
+    let scans = scans_on_postgres(&app.store_probe().statements());
+    assert!(scans.is_empty(), "these read a whole table: {scans:#?}");
     app.restart().await;
     let cookie = app.login("alicia", PASSWORD).await.cookie();
     let token = app.refresh(&cookie).await.access_token();

@@ -94,7 +94,7 @@ pub(super) async fn list_in_parts(app: &TestApp, user: &UserRef) {
 #[tokio::test]
 async fn what_a_server_is_asked_all_day_reads_no_whole_table() {
     let smtp = SmtpServer::start();
-    let app = TestApp::builder().smtp(&smtp).start().await;
+    let app = TestApp::builder().of_sqlite().smtp(&smtp).start().await;
     join(&app, &smtp).await;
     sign_in(&app, &smtp).await;
     use_sessions(&app).await;
@@ -139,7 +139,7 @@ fn shown(plans: &BTreeMap<String, Vec<String>>) -> String {
 
 /// The statements that registering, signing in, refreshing and reading the own account add to those of a start.
 async fn hot_statements() -> BTreeSet<String> {
-    let app = TestApp::open().await;
+    let app = TestApp::builder().of_sqlite().open().start().await;
     let of_start = app.store_probe().statements();
     app.register("alice").await;
     let cookie = app.login("alice", PASSWORD).await.cookie();

@@ -43,7 +43,7 @@ async fn course(app: &TestApp, work: impl Future) -> String {
 
 #[tokio::test]
 async fn a_refresh_and_a_sign_in_run_these_statements() {
-    let app = TestApp::open().await;
+    let app = TestApp::builder().of_sqlite().open().start().await;
     let cookie = app.register("alice").await.cookie();
     let refresh = course(&app, async {
         assert_eq!(app.refresh(&cookie).await.status, 200);

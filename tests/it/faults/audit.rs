@@ -201,7 +201,7 @@ async fn bytes_each(
 /// Checks the sizes that the calculation in `service/rules/audit/budget.rs` assumes.
 #[tokio::test]
 async fn rows_and_counts_take_no_more_of_the_disk_than_the_sum_says() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().of_sqlite().start().await;
     let event = longest(AuditEvent::VARIANTS, |event| event.into_str());
     let reason = longest(AuditReason::VARIANTS, |reason| reason.into_str());
     let client = Client::new(

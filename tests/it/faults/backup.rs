@@ -14,7 +14,7 @@ const CLIENTS: usize = 16;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_beside_many_writes_has_every_write_that_was_answered_before_it_began() {
-    let mut workspace = Workspace::new();
+    let mut workspace = Workspace::of_sqlite();
     workspace.set("ARKLOOP_REGISTRATION__MODE", "open");
     workspace.set("ARKLOOP_RATE_LIMIT__ENABLED", "false");
     let server = workspace.serve();

@@ -26,7 +26,7 @@ pub(super) fn limit_files(server: &Served, bytes: Option<u64>) {
 
 #[test]
 fn a_server_refuses_writes_while_the_disk_is_full_and_goes_on_afterwards() {
-    let mut workspace = Workspace::new();
+    let mut workspace = Workspace::of_sqlite();
     workspace.under(REFUSE_ONLY);
     workspace.set("ARKLOOP_REGISTRATION__MODE", "open");
     let server = workspace.serve();
@@ -62,7 +62,7 @@ fn a_server_refuses_writes_while_the_disk_is_full_and_goes_on_afterwards() {
 
 #[test]
 fn a_command_on_a_full_disk_changes_nothing() {
-    let mut workspace = Workspace::with_database();
+    let mut workspace = Workspace::with_database_file();
     workspace.create_user("alice");
     let before = fs::read(workspace.path().join("data/arkloop.db")).expect("there is one");
     workspace.under(&format!("{REFUSE_ONLY}; ulimit -f 0"));

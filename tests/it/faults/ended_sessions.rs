@@ -20,7 +20,7 @@ fn pile_up(app: &TestApp, login: &str, ended: u32, over: u32) {
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {})
          INSERT INTO sessions (id, user_id, nonce, method, created_at, last_used_at, expires_at, ended_at, ended_because)
          SELECT randomblob(16), users.id, randomblob(16), 'pwd', 1766000000000, 1766000000000 + i * 1000, 1766100000000 + i * 1000,
-             iif(i <= {ended}, 1766100000000 + i * 1000, NULL), iif(i <= {ended}, 'signed_out', NULL)
+             CASE WHEN i <= {ended} THEN 1766100000000 + i * 1000 END, CASE WHEN i <= {ended} THEN 'signed_out' END
          FROM n, users WHERE username_key = '{login}'",
         ended + over
     ));
@@ -65,7 +65,7 @@ async fn assert_costs_alike(app: &TestApp, what: &str, work: impl AsyncFn(&str))
 
 #[tokio::test]
 async fn twenty_thousand_ended_sessions_are_not_read() {
-    let app = TestApp::open().await;
+    let app = TestApp::builder().of_sqlite().open().start().await;
     for login in ["lonely", "crowded"] {
         app.register(login).await;
     }

@@ -46,7 +46,7 @@ fn a_first_start_that_was_cut_off_at_any_step_leaves_a_next_start_that_works() {
         }),
     ];
     for (left, lay_out) in steps {
-        let workspace = Workspace::with_database();
+        let workspace = Workspace::with_database_file();
         let data = workspace.path().join("data");
         lay_out(&data);
         let server = workspace.serve();
@@ -76,7 +76,7 @@ fn a_lost_database_is_not_taken_for_a_first_start() {
         }),
     ];
     for (loss, lose) in losses {
-        let workspace = Workspace::with_database();
+        let workspace = Workspace::with_database_file();
         let database = old_database::path(&workspace);
         let key = fs::read(workspace.path().join("data/arkloop.key")).expect("there is a key");
         lose(&database);
@@ -116,7 +116,7 @@ fn a_lost_database_is_not_taken_for_a_first_start() {
 
 #[test]
 fn an_empty_database_without_a_key_is_a_first_start() {
-    let workspace = Workspace::new();
+    let workspace = Workspace::of_sqlite();
     fs::create_dir(workspace.path().join("data")).expect("it is made");
     workspace.write("data/arkloop.db", "");
     workspace.serve().stop();
@@ -125,7 +125,7 @@ fn an_empty_database_without_a_key_is_a_first_start() {
 
 #[test]
 fn init_asks_before_it_makes_a_database_for_a_key_that_is_there() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     fs::remove_file(old_database::path(&workspace)).expect("it is there");
     assert_snapshot!(workspace.run_at_a_terminal(&["init"], "n\n"), @"
     exit: 1
@@ -144,7 +144,7 @@ fn init_asks_before_it_makes_a_database_for_a_key_that_is_there() {
 
 #[test]
 fn what_a_lost_database_left_in_its_log_is_kept_and_not_read_into_a_new_one() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let server = workspace.serve();
     workspace.create_user("ann");
     server.kill();

@@ -72,7 +72,7 @@ async fn cost_of_pages(app: &TestApp) -> u64 {
 
 #[tokio::test]
 async fn a_page_takes_no_more_work_in_a_list_that_is_twice_as_long() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().of_sqlite().start().await;
     add_users(&app, 1, 11_000);
     add_audit(&app, 1, 11_000);
     app.change("DELETE FROM users WHERE username_key = 'u10007'");

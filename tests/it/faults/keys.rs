@@ -145,10 +145,7 @@ async fn a_rotation_is_refused_until_the_key_before_it_signs() {
 async fn the_last_known_keys_are_published_while_the_database_cannot_be_read() {
     let app = TestApp::open().await;
     let before = published(&app).await;
-    let database = app.data_dir().join("arkloop.db");
-    rusqlite::Connection::open(database)
-        .and_then(|database| database.execute_batch("ALTER TABLE signing_keys RENAME TO hidden"))
-        .expect("it is renamed");
+    app.change("ALTER TABLE signing_keys RENAME TO hidden");
     assert_eq!(published(&app).await, before);
 }
 

@@ -222,9 +222,7 @@ async fn a_guess_that_has_to_wait_is_not_compared() {
     app.register("alice").await;
     guess(&app, 5, GUESSER, "alice").await;
     // A comparison with this text would fail, because it is not a hash.
-    let database = rusqlite::Connection::open(app.data_dir().join("arkloop.db")).expect("it opens");
-    let spoilt = database.execute("UPDATE users SET password_hash = 'none'", []);
-    assert_eq!(spoilt.expect("it is written"), 1);
+    app.change("UPDATE users SET password_hash = 'none'");
     assert_eq!(
         brief(&app.login_from(GUESSER, "alice", PASSWORD).await),
         "429 account 1"

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::support::secrets::{Haystack, Secrets};
-use crate::support::{Request, TestApp, Workspace};
+use crate::support::{Engine, Request, TestApp, Workspace};
 
 /// A server that has received `password`, and whose secrets may be found without failing the test.
 async fn told(password: &str) -> TestApp {
@@ -46,17 +46,16 @@ async fn a_password_in_the_database_and_its_backup_is_found() {
     let app = told(password).await;
     let (workspace, vault) = (app.workspace(), app.workspace().vault());
     assert_eq!(vault.find_in(&workspace.files()), BTreeSet::new());
-    let path = app.data_dir().join("arkloop.db");
-    let database = Connection::open(&path).expect("it opens");
-    database
-        .execute(
-            "INSERT INTO settings (name, value, updated_at) VALUES ('planted', ?1, 0)",
-            [password],
-        )
-        .expect("it is planted");
+    app.change(&format!(
+        "INSERT INTO settings (name, value, updated_at) VALUES ('planted', '{password}', 0)"
+    ));
     let found = vault.find_in(&workspace.files());
-    let path = path.display();
-    for place in [format!("{path}-wal"), format!("a backup of {path}")] {
+    let path = app.data_dir().join("arkloop.db").display().to_string();
+    let places = match workspace.engine() {
+        Engine::Sqlite => vec![format!("{path}-wal"), format!("a backup of {path}")],
+        Engine::Postgres => vec!["the tables of the database".to_owned()],
+    };
+    for place in places {
         assert!(is_in(&found, &place), "{place}: {found:#?}");
     }
 }

@@ -14,7 +14,7 @@ fn a_stranger_s_data_directory_is_refused_before_anything_is_made() {
     if !can_plant_for_others("a data directory of another user") {
         return;
     }
-    let workspace = Workspace::new();
+    let workspace = Workspace::of_sqlite();
     let data = workspace.path().join("data");
     for mode in [0o700, 0o755, 0o777, 0o1777] {
         directory(&data, mode);
@@ -37,7 +37,7 @@ fn a_stranger_s_data_directory_is_refused_before_anything_is_made() {
 
 #[test]
 fn a_database_in_a_stranger_s_directory_is_not_used_nor_given_away() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     if !can_plant_for_others("a data directory of another user") {
         return;
     }
@@ -70,7 +70,7 @@ fn a_database_in_a_stranger_s_directory_is_not_used_nor_given_away() {
 
 #[test]
 fn a_data_directory_that_others_can_write_is_warned_of() {
-    let mut workspace = Workspace::new();
+    let mut workspace = Workspace::of_sqlite();
     let data = workspace.path().join("data");
     let warned = "can be written by others";
     directory(&data, 0o700);
@@ -115,7 +115,7 @@ fn leftover(place: &Path, digit: char, inside: &[&str]) -> std::path::PathBuf {
 
 #[test]
 fn a_leftover_is_cleared_away_only_if_nobody_else_can_have_put_it_there() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let data = workspace.path().join("data");
     let whole = ["arkloop.db", "arkloop.db-wal", "use.lock"];
     let left = leftover(&data, 'a', &whole);
@@ -133,7 +133,7 @@ fn a_leftover_is_cleared_away_only_if_nobody_else_can_have_put_it_there() {
 
 #[test]
 fn nothing_is_made_beneath_a_stranger_s_directory_in_a_shared_one() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     if !can_plant_for_others("a directory of another user in a sticky directory") {
         return;
     }

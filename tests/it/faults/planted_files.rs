@@ -12,7 +12,7 @@ use crate::support::{Workspace, old_database};
 
 /// A workspace with a database, and a directory in it that everybody may write to, as `/tmp` is.
 fn shared() -> (Workspace, PathBuf) {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let shared = workspace.path().join("shared");
     directory(&shared, 0o1777);
     (workspace, shared)
@@ -61,7 +61,7 @@ fn a_planted_directory_of_the_old_name_keeps_what_is_in_it() {
 
 #[test]
 fn a_killed_backup_leaves_what_the_next_one_clears_away_and_nothing_else_goes() {
-    let mut workspace = Workspace::with_database();
+    let mut workspace = Workspace::with_database_file();
     let data = workspace.path().join("data");
     // The kernel kills it when a file grows beyond 64 blocks, which is in the middle of the copy.
     workspace.under("ulimit -c 0; ulimit -f 64");
@@ -112,7 +112,7 @@ fn a_killed_backup_leaves_what_the_next_one_clears_away_and_nothing_else_goes() 
 
 #[test]
 fn a_backup_to_another_file_system_is_the_same_backup() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     workspace.create_user("ann");
     let elsewhere = tempfile::tempdir_in("/dev/shm").expect("there is a second file system");
     let device = |path: &Path| fs::metadata(path).expect("it is there").dev();
@@ -141,7 +141,7 @@ fn a_backup_to_another_file_system_is_the_same_backup() {
 
 #[test]
 fn two_backups_at_once_do_not_meet() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let mut children: Vec<_> = (0..4)
         .map(|number| workspace.spawn(&["backup", &format!("{number}.db")]))
         .collect();
@@ -226,7 +226,7 @@ fn a_backup_does_not_go_where_a_stranger_s_link_or_directory_leads() {
 
 #[test]
 fn a_restore_does_not_wait_at_a_pipe() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     pipe(&workspace.path().join("backup.db"));
     assert_refused(
         run_in(&workspace.path(), &["restore", "backup.db", "--yes"], &[]),
@@ -236,7 +236,7 @@ fn a_restore_does_not_wait_at_a_pipe() {
 
 #[test]
 fn a_directory_of_everybody_s_is_no_place_to_be_led_through() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let open = workspace.path().join("open");
     directory(&open, 0o777);
     link(workspace.path().join("data"), &open.join("link"));

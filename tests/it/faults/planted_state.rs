@@ -15,7 +15,7 @@ use crate::support::planting::{
 #[test]
 fn a_lock_that_is_a_link_or_a_pipe_is_refused_and_named() {
     for lock in ["server.lock", "use.lock", "write.lock", "turn.lock"] {
-        let workspace = Workspace::with_database();
+        let workspace = Workspace::with_database_file();
         let precious = precious(&workspace);
         let path = workspace.path().join("data").join(lock);
         let command: &[&str] = match lock {
@@ -46,7 +46,7 @@ fn a_lock_that_is_a_link_or_a_pipe_is_refused_and_named() {
 #[test]
 fn a_database_that_is_a_link_or_a_pipe_is_refused_and_named() {
     for name in ["arkloop.db", "arkloop.db-wal", "arkloop.db-shm"] {
-        let workspace = Workspace::with_database();
+        let workspace = Workspace::with_database_file();
         let (path, aside) = (
             workspace.path().join("data").join(name),
             workspace.path().join("aside"),
@@ -102,7 +102,7 @@ fn a_planted_successor_of_the_key_is_refused_and_kept() {
         (|path, _| directory(path, 0o700), "arkloop.key.next"),
     ];
     for (plant, said) in plants {
-        let workspace = Workspace::with_database();
+        let workspace = Workspace::with_database_file();
         let precious = precious(&workspace);
         let key = workspace.path().join("data/arkloop.key");
         let before = fs::read(&key).expect("there is a key");
@@ -121,7 +121,7 @@ fn a_planted_successor_of_the_key_is_refused_and_kept() {
 
 #[test]
 fn a_key_file_that_is_a_pipe_or_a_stranger_s_is_refused() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let key = workspace.path().join("data/arkloop.key");
     if can_plant_for_others("a key file of another user") {
         give(&key, STRANGER, STRANGER);
@@ -184,7 +184,7 @@ fn manual_pages_are_written_through_no_link() {
 
 #[test]
 fn a_socket_takes_the_place_of_one_s_own_dead_socket_only() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let (path, precious) = (workspace.path().join("run.sock"), precious(&workspace));
     link(precious.join(PRECIOUS), &path);
     let serve = ["serve", "-q", "--listen", "unix:run.sock"];

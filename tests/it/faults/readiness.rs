@@ -24,7 +24,7 @@ fn details(workspace: &Workspace) -> (String, Value) {
 }
 
 fn watched() -> Workspace {
-    let mut workspace = Workspace::new();
+    let mut workspace = Workspace::of_sqlite();
     workspace
         .set("ARKLOOP_METRICS__LISTEN", "unix:metrics.sock")
         // An outbox of files would create the data directory anew at its old path.
@@ -183,7 +183,7 @@ fn stops_for_good(name: &str, lose: Loss) {
 
 #[test]
 fn a_server_whose_database_was_replaced_leaves_the_log_of_the_other_one_alone() {
-    let [workspace, other] = [watched(), Workspace::with_database()];
+    let [workspace, other] = [watched(), Workspace::with_database_file()];
     let server = workspace.serve();
     let running = other.serve();
     other.create_user("ann");

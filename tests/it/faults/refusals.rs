@@ -95,7 +95,7 @@ fn without_rights(workspace: &mut Workspace) {
 
 /// A workspace with a database in which `sql` was run.
 fn after(sql: &str) -> Workspace {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let database = Connection::open(database(&workspace)).expect("it is a database");
     database.execute_batch(sql).expect("it can be changed");
     database.close().expect("it is closed");
@@ -111,7 +111,7 @@ fn the_database_of_another_program_is_refused() {
     same
     same
     ");
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     fs::remove_file(database(&workspace)).expect("there is one");
     let other = Connection::open(database(&workspace)).expect("it is made");
     other.execute_batch("CREATE TABLE a (b)").expect("it is made");
@@ -135,7 +135,7 @@ fn the_database_of_another_program_is_refused() {
 
 #[test]
 fn a_damaged_database_is_refused() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let mut bytes = fs::read(database(&workspace)).expect("there is one");
     bytes[100..4096].fill(0xa5);
     fs::write(database(&workspace), bytes).expect("it is ours");
@@ -146,7 +146,7 @@ fn a_damaged_database_is_refused() {
     same
     same
     ");
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let bytes = fs::read(database(&workspace)).expect("there is one");
     fs::write(database(&workspace), &bytes[..5000]).expect("it is ours");
     assert_snapshot!(refusals(&workspace), @"
@@ -160,7 +160,7 @@ fn a_damaged_database_is_refused() {
 
 #[test]
 fn a_database_of_a_newer_version_is_refused() {
-    let newest: u32 = Connection::open(database(&Workspace::with_database()))
+    let newest: u32 = Connection::open(database(&Workspace::with_database_file()))
         .and_then(|database| database.pragma_query_value(None, "user_version", |row| row.get(0)))
         .expect("it is a database");
     let text = refusals(&after("PRAGMA user_version = 9999"));
@@ -178,7 +178,7 @@ fn a_database_of_a_newer_version_is_refused() {
 
 #[test]
 fn a_database_that_another_program_has_locked_is_refused() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let before = files(&workspace);
     // Nothing may read the file meanwhile in this process: closing it would let go of the lock (POSIX).
     let holder = Connection::open(database(&workspace)).expect("it is a database");
@@ -207,7 +207,7 @@ fn a_database_that_another_program_has_locked_is_refused() {
 
 #[test]
 fn a_database_that_cannot_be_written_is_refused() {
-    let mut workspace = Workspace::with_database();
+    let mut workspace = Workspace::with_database_file();
     without_rights(&mut workspace);
     set_mode(&database(&workspace), 0o400);
     assert_snapshot!(refusals(&workspace), @"
@@ -277,7 +277,7 @@ fn a_key_file_that_cannot_be_trusted_is_refused() {
 
 #[test]
 fn whoever_does_not_own_the_database_is_told_who_does() {
-    let mut workspace = Workspace::with_database();
+    let mut workspace = Workspace::with_database_file();
     set_mode(&workspace.path(), 0o755);
     if is_root() {
         workspace.run_as(NOBODY);
@@ -311,7 +311,7 @@ fn whoever_does_not_own_the_database_is_told_who_does() {
 
 #[test]
 fn even_root_does_not_touch_the_database_of_another_user() {
-    let mut workspace = Workspace::with_database();
+    let mut workspace = Workspace::with_database_file();
     if !can_plant_for_others("the database of another user") {
         return;
     }

@@ -16,9 +16,7 @@ fn invite(workspace: &Workspace, address: &str) {
 }
 
 fn row_id(workspace: &Workspace) -> String {
-    let database = rusqlite::Connection::open(workspace.path().join("data/arkloop.db")).expect("it opens");
-    let id = database.query_row("SELECT message_id FROM outbox", [], |row| row.get(0));
-    id.expect("one mail waits")
+    workspace.database().text("SELECT message_id FROM outbox")
 }
 
 /// How the operator causes another try.
@@ -138,9 +136,9 @@ async fn a_mail_that_expires_before_it_is_taken_is_told_in_the_log_and_by_check(
     let server = workspace.serve();
     invite(&workspace, "ann@example.org");
     workspace.wait_for_attempts(1);
-    let database = rusqlite::Connection::open(workspace.path().join("data/arkloop.db")).expect("it opens");
-    let expired = database.execute("UPDATE outbox SET expires_at = created_at + 1", []);
-    assert_eq!(expired.expect("it is changed"), 1);
+    workspace
+        .database()
+        .change("UPDATE outbox SET expires_at = created_at + 1");
     wait_for_empty_outbox(&workspace).await;
     let check = workspace.run(&["check"]);
     assert!(check.contains("before the mail server took it"), "{check}");

@@ -10,7 +10,7 @@ const INVITES: usize = 20;
 
 /// A workspace whose invites have to be sealed anew.
 fn in_use() -> Workspace {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     workspace.json(&["invite", "create", "--count", &INVITES.to_string()]);
     workspace
 }
@@ -41,7 +41,7 @@ fn a_replacement_that_was_cut_off_before_the_key_changed_hands_is_finished_by_th
 
 #[test]
 fn a_replacement_that_was_cut_off_before_the_database_changed_is_forgotten() {
-    let [workspace, other] = [in_use(), Workspace::with_database()];
+    let [workspace, other] = [in_use(), Workspace::with_database_file()];
     let old = fs::read(workspace.key_file()).expect("there is a key");
     fs::copy(other.key_file(), workspace.path().join("data/arkloop.key.next")).expect("it is copied");
     assert_eq!(

@@ -23,6 +23,7 @@ const A_FEW: usize = 4;
 async fn due_on_a_full_disk(smtp: &SmtpServer) -> (Workspace, Served) {
     smtp.always(Stage::Greeting, Fault::Answer("421 4.3.2 not now"));
     let mut workspace = workspace(smtp);
+    workspace.use_sqlite();
     workspace.under(REFUSE_ONLY);
     let server = workspace.serve();
     let body = registration("alice");
@@ -135,7 +136,7 @@ const INDEX_HEADER: [u8; 96] = [0xff; 96];
 
 #[test]
 fn a_follower_outlives_a_database_that_does_not_answer() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     workspace.create_user("alice");
     let log = workspace.path().join("follower.log");
     let mut follower = workspace.follow_into(&["audit", "--follow"], &log);

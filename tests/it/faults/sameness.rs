@@ -22,12 +22,7 @@ async fn start() -> TestApp {
     }
     let suspended = app.service().suspend(UserRef::parse("suspended")).await;
     suspended.expect("it is there");
-    let database = rusqlite::Connection::open(app.data_dir().join("arkloop.db")).expect("it opens");
-    let bared = database.execute(
-        "UPDATE users SET password_hash = NULL WHERE username = 'bare'",
-        [],
-    );
-    assert_eq!(bared.expect("it is written"), 1);
+    app.change("UPDATE users SET password_hash = NULL WHERE username = 'bare'");
     app
 }
 

@@ -15,7 +15,7 @@ const MANY: u32 = 100_000;
 const KILLS: u32 = 10;
 
 fn workspace_with(accounts: u32) -> Workspace {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     old_database::put(&workspace, FIRST_RELEASE, accounts);
     workspace
 }
@@ -100,7 +100,7 @@ fn a_database_that_cannot_be_copied_keeps_its_schema() {
 fn a_database_of_another_key_keeps_its_schema() {
     let workspace = workspace_with(1);
     let path = old_database::path(&workspace);
-    let other = Workspace::with_database();
+    let other = Workspace::with_database_file();
     fs::copy(
         other.path().join("data/arkloop.key"),
         workspace.path().join("data/arkloop.key"),
@@ -129,7 +129,7 @@ fn three_copies_before_the_same_change_are_kept() {
 
 #[test]
 fn an_older_program_names_the_version_to_use() {
-    let workspace = Workspace::with_database();
+    let workspace = Workspace::with_database_file();
     let newer =
         "PRAGMA user_version = 999; UPDATE settings SET value = '9.8.7' WHERE name = 'schema_made_by'";
     rusqlite::Connection::open(old_database::path(&workspace))

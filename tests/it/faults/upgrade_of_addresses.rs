@@ -5,13 +5,13 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::support::address::{HELD, Mover};
-use crate::support::old_database;
+use crate::support::{Builder, old_database};
 
 const OLD_ADDRESS: &str = "User1@example.org";
 
 /// A server that has brought a database of the first release up to date, whose one account has the password of every test.
 async fn upgraded() -> Mover {
-    let mut mover = Mover::start().await;
+    let mut mover = Mover::start_with(Builder::of_sqlite).await;
     mover.app.register("alice").await;
     let hash = mover.app.text("SELECT password_hash FROM users");
     mover.app.stop().await;

@@ -88,7 +88,7 @@ const OTHER_ROWS: &str = "
 
 /// A server that has brought a database of version 0.1 with these sessions up to date.
 async fn upgraded(sessions: &[&Old]) -> TestApp {
-    let mut app = TestApp::open().await;
+    let mut app = TestApp::builder().of_sqlite().open().start().await;
     app.stop().await;
     old_database::put(app.workspace(), old_database::BEFORE_LOST_ANSWERS, 3);
     let database = Connection::open(app.data_dir().join("arkloop.db")).expect("it opens");

@@ -14,13 +14,13 @@ use crate::support::{Gate, TestApp, registration};
 
 #[tokio::test]
 async fn the_writer_syncs_every_commit() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().of_sqlite().start().await;
     assert_eq!(app.store_probe().synchronous(), 2, "2 is FULL");
 }
 
 #[tokio::test]
 async fn every_connection_keeps_its_plans() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().of_sqlite().start().await;
     let stability = app.store_probe().plan_stability();
     assert!(
         stability.len() >= 3,
@@ -250,7 +250,7 @@ async fn a_panic_inside_an_attempt_undoes_the_whole_piece() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_and_leaves_nothing_half_done() {
-    let app = TestApp::open().await;
+    let app = TestApp::builder().of_sqlite().open().start().await;
     let cookie = app.register("alice").await.cookie();
     app.store_probe().limit_pages(1);
     let mut refused = None;

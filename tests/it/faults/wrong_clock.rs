@@ -31,10 +31,11 @@ async fn assert_ends(app: &TestApp, cookie: &str, because: &str, end: impl Async
 }
 
 fn id_of(app: &TestApp, login: &str) -> SessionId {
-    let database = rusqlite::Connection::open(app.data_dir().join("arkloop.db")).expect("it opens");
-    let sql = "SELECT sessions.id FROM sessions JOIN users ON users.id = user_id WHERE username_key = ?1 AND ended_at IS NULL";
-    let id = database.query_row(sql, [login], |row| row.get(0));
-    SessionId::from_bytes(id.expect("there is one"))
+    let id = app.text(&format!(
+        "SELECT hex(sessions.id) FROM sessions JOIN users ON users.id = user_id WHERE username_key = '{login}' AND ended_at IS NULL"
+    ));
+    let number = u128::from_str_radix(&id, 16).expect("there is one");
+    SessionId::from_bytes(number.to_be_bytes())
 }
 
 async fn delete_others(app: &TestApp, caller: &Answer) {
@@ -189,34 +190,23 @@ async fn a_change_of_the_address_and_its_undo_end_every_session() {
 }
 
 /// A database with an account, a session and an invite, whose terms are over by the clock of the machine.
-fn workspace() -> Workspace {
-    let workspace = Workspace::with_database();
+fn over(workspace: Workspace) -> Workspace {
     workspace.create_user("ann");
     let server = workspace.serve();
     server.sign_in("ann");
     server.stop();
     workspace.json(&["invite", "create"]);
-    change(
-        &workspace,
-        "UPDATE sessions SET expires_at = 1; UPDATE invites SET expires_at = 1",
-    );
     workspace
-}
-
-fn database(workspace: &Workspace) -> rusqlite::Connection {
-    rusqlite::Connection::open(workspace.path().join("data/arkloop.db")).expect("it opens")
-}
-
-fn change(workspace: &Workspace, sql: &str) {
-    database(workspace).execute_batch(sql).expect("it is changed");
+        .database()
+        .change("UPDATE sessions SET expires_at = 1; UPDATE invites SET expires_at = 1");
+    workspace
 }
 
 /// How many sessions and invites would be good again if the clock were set right.
 fn left(workspace: &Workspace) -> [i64; 2] {
     ["sessions WHERE ended_at", "invites WHERE revoked_at"].map(|rows| {
         let sql = format!("SELECT count(*) FROM {rows} IS NULL");
-        let left = database(workspace).query_row(&sql, [], |row| row.get(0));
-        left.expect("it is one number")
+        workspace.database().count(&sql)
     })
 }
 
@@ -230,7 +220,10 @@ fn commands_end_what_seems_to_be_over() {
         (&["key", "rekey"], [0, 1]),
         (&["key", "reset", "--yes"], [0, 0]),
     ] {
-        let workspace = workspace();
+        let workspace = match command[0] {
+            "key" => over(Workspace::with_database_file()),
+            _ => over(Workspace::with_database()),
+        };
         if command[1] == "reset" {
             std::fs::remove_file(workspace.path().join("data/arkloop.key")).expect("there is one");
         }
@@ -242,7 +235,7 @@ fn commands_end_what_seems_to_be_over() {
 
 #[test]
 fn a_restored_backup_brings_nothing_back_that_seems_to_be_over() {
-    let workspace = workspace();
+    let workspace = over(Workspace::with_database_file());
     let backup = workspace.path().join("backup.db");
     let backup = backup.to_str().expect("it is text");
     for command in [&["backup", backup][..], &["restore", "--yes", backup]] {
@@ -254,7 +247,7 @@ fn a_restored_backup_brings_nothing_back_that_seems_to_be_over() {
 
 #[test]
 fn a_session_whose_term_is_over_can_be_revoked_once() {
-    let workspace = workspace();
+    let workspace = over(Workspace::with_database());
     let id = workspace.json(&["session", "list", "ann"])[0]["id"]
         .as_str()
         .map(str::to_owned);

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::Served;
+use super::database::{Database, Engine};
+use super::postgres::TestDatabase;
 use super::secrets::{Haystack, Vault};
 use super::smtp::{Mailbox, SmtpServer};
 
@@ -29,11 +31,26 @@ pub struct Workspace {
     vault: Arc<Vault>,
     /// The files that the test wrote.
     written: Mutex<BTreeSet<PathBuf>>,
+    engine: Engine,
+    /// Made when it is first used.
+    database: OnceLock<Database>,
 }
+
+/// The variable with the URL of a database.
+const DATABASE_URL: &str = "ARKLOOP_DATABASE__URL";
 
 impl Workspace {
     /// An empty directory, and an environment with the cheapest password hash and a fixed public address.
     pub fn new() -> Self {
+        Self::on(Engine::of_run())
+    }
+
+    /// As [`Workspace::new`], for tests of what only SQLite has, such as its file: they run on it in every run.
+    pub fn of_sqlite() -> Self {
+        Self::on(Engine::Sqlite)
+    }
+
+    fn on(engine: Engine) -> Self {
         let variables = [
             ("ARKLOOP_PASSWORD__ARGON2_MEMORY_KIB", "8"),
             ("ARKLOOP_PASSWORD__ARGON2_ITERATIONS", "1"),
@@ -51,14 +68,62 @@ impl Workspace {
             user: None,
             vault: Arc::default(),
             written: Mutex::default(),
+            engine,
+            database: OnceLock::new(),
         }
     }
 
     /// A directory in which `init` has run.
     pub fn with_database() -> Self {
-        let workspace = Self::new();
-        assert!(workspace.output(&["init"], "").status.success(), "init works");
-        workspace
+        Self::new().initialized()
+    }
+
+    /// As [`Workspace::with_database`], for tests of what only SQLite has.
+    pub fn with_database_file() -> Self {
+        Self::of_sqlite().initialized()
+    }
+
+    fn initialized(self) -> Self {
+        assert!(self.output(&["init"], "").status.success(), "init works");
+        self
+    }
+
+    /// The engine of the database.
+    pub fn engine(&self) -> Engine {
+        match self.database() {
+            Database::File(_) => Engine::Sqlite,
+            Database::Own(_) | Database::Given(_) => Engine::Postgres,
+        }
+    }
+
+    /// Uses SQLite in every run.
+    pub fn use_sqlite(&mut self) {
+        self.engine = Engine::Sqlite;
+        self.database = OnceLock::new();
+    }
+
+    /// The database, past the program.
+    pub fn database(&self) -> &Database {
+        self.database.get_or_init(|| {
+            if let Some(url) = self.variables.get(DATABASE_URL) {
+                Engine::Postgres.note();
+                return Database::Given(url.clone());
+            }
+            self.engine.note();
+            match self.engine {
+                Engine::Sqlite => Database::File(self.path().join("data/arkloop.db")),
+                Engine::Postgres => Database::Own(TestDatabase::of_workspace().expect("there is a server")),
+            }
+        })
+    }
+
+    /// The environment of commands.
+    fn environment(&self) -> BTreeMap<String, String> {
+        let mut variables = self.variables.clone();
+        if let Database::Own(database) = self.database() {
+            variables.insert(DATABASE_URL.to_owned(), database.url());
+        }
+        variables
     }
 
     /// The directory.
@@ -117,6 +182,7 @@ impl Workspace {
         let directory = self.path();
         Haystack::of_directory_without(&directory, |path| written.contains(path))
             .with_backup(&directory.join("data/arkloop.db"))
+            .with_content(self.database.get())
     }
 
     /// Runs commands after `prelude` in the same process, such as `ulimit -n 80`.
@@ -134,7 +200,7 @@ impl Workspace {
     /// The configuration that a command reads if it is run here.
     pub fn config(&self) -> Config {
         let sources = Sources {
-            env: self.variables.clone(),
+            env: self.environment(),
             cwd: self.path(),
             ..Sources::default()
         };
@@ -154,7 +220,7 @@ impl Workspace {
             .args(arguments)
             .current_dir(self.path())
             .env_clear()
-            .envs(&self.variables);
+            .envs(self.environment());
         command
     }
 

@@ -10,6 +10,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::database::Engine;
 use super::shown::Shown;
 
 /// An operation, a status, and the code of a refusal (`-` for a success).
@@ -23,7 +24,9 @@ pub enum Seen {
     /// The end of a command.
     Command(Shown),
     /// A statement that a server sent to its database.
-    Statement(String),
+    Statement(Engine, String),
+    /// A test, with the engine of the run and the one that the test used.
+    Ran(Engine, Engine, String),
     /// A secret that was found where none may be.
     Secret(String),
 }

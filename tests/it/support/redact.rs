@@ -1,6 +1,9 @@
 //! Replaces values that differ between runs by placeholders.
 
 use std::path::Path;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 /// Shapes of values that differ between runs: h is a hexadecimal digit, d a decimal digit, C a character of an invite code.
 const SHAPES: [(&str, &str); 7] = [
@@ -13,9 +16,16 @@ const SHAPES: [(&str, &str); 7] = [
     ("ddddddddTdddddd.dddZ", "<stamp>"),
 ];
 
+/// What the program calls a database of PostgreSQL that a workspace has in place of a file.
+static DATABASE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new("postgres://[^/ ]*/arkloop_test_[0-9]+_[0-9]+_workspace").expect("it is an expression")
+});
+
 /// Replaces `directory`, the capacity of the machine, and every value of a known [shape](SHAPES).
 pub fn redact(text: &str, directory: &Path) -> String {
     let text = redact_called(text).replace(&directory.display().to_string(), "<dir>");
+    // One snapshot serves both engines.
+    let text = DATABASE.replace_all(&text, "<dir>/data/arkloop.db");
     let mut text = redact_capacity(&text);
     for (shape, name) in SHAPES {
         text = redact_shape(&text, shape, name);

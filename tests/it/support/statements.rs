@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::Workspace;
+use super::database::Engine;
 use super::postgres::TestDatabase;
 use super::record::{Seen, record};
 use super::store_probe::StoreProbe;
@@ -65,12 +66,12 @@ const MAY_SCAN: &[(&str, &str)] = &[
 ];
 
 /// Records the statements of a server when it is dropped.
-pub struct Watched(pub StoreProbe);
+pub struct Watched(pub Engine, pub StoreProbe);
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        for statement in self.0.statements() {
-            record(Seen::Statement(statement));
+        for statement in self.1.statements() {
+            record(Seen::Statement(self.0, statement));
         }
     }
 }
@@ -111,7 +112,7 @@ pub struct Planner {
 
 impl Planner {
     pub fn new(statistics: Statistics) -> Self {
-        let workspace = Workspace::with_database();
+        let workspace = Workspace::with_database_file();
         let path = workspace.path().join("data/arkloop.db");
         let database = Connection::open(path).expect("the database opens");
         database
@@ -166,7 +167,6 @@ impl Planner {
 
 /// The `statements` that read a whole table or index although they may not, with their plans.
 pub fn scans(statements: &BTreeSet<String>, statistics: Statistics) -> Vec<String> {
-    let may_scan = |sql: &str| MAY_SCAN.iter().any(|(part, _)| sql.contains(part));
     let planned = Planner::new(statistics).plans(statements).into_iter();
     let scanning =
         planned.filter(|(sql, plan)| !may_scan(sql) && plan.iter().any(|step| is_scan(step, plan)));
@@ -184,8 +184,13 @@ pub fn refused_by_postgres(statements: &BTreeSet<String>) -> Vec<String> {
     refused_statements(&database.parsed_url(), &about_rows).expect("it can be asked")
 }
 
-/// Whether SQLite has a query plan for a statement.
-fn has_plan(sql: &str) -> bool {
+/// Whether a statement, in one line, may read a whole table or index.
+pub fn may_scan(sql: &str) -> bool {
+    MAY_SCAN.iter().any(|(part, _)| sql.contains(part))
+}
+
+/// Whether a statement has a query plan.
+pub fn has_plan(sql: &str) -> bool {
     let verb = sql.split_whitespace().next().unwrap_or_default();
     ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].contains(&verb)
 }

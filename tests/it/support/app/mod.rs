@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 pub use requests::registration;
 
 use super::command::Workspace;
+use super::database::Database;
 use super::machine::{MovableClock, seeded_system};
 use super::panic_trigger::PanicTrigger;
 use super::smtp::SmtpServer;
@@ -88,6 +89,12 @@ impl Builder {
     /// Opens registration to everyone.
     pub fn open(self) -> Self {
         self.set("REGISTRATION__MODE", "open")
+    }
+
+    /// Uses SQLite in every run, for tests of what only SQLite has, such as its file.
+    pub fn of_sqlite(mut self) -> Self {
+        self.workspace.use_sqlite();
+        self
     }
 
     /// Uses the clock of the machine, for tests in which another process works on the same database.
@@ -208,7 +215,7 @@ impl Running {
             stop,
             task,
             postman,
-            _watched: Watched(store_probe.clone()),
+            _watched: Watched(set_up.workspace.engine(), store_probe.clone()),
             store_probe,
             panic_trigger,
         }
@@ -282,30 +289,24 @@ impl TestApp {
         self.set_up.workspace.path().join("data")
     }
 
-    /// Changes the database file on a connection of its own, past the server.
+    /// The database, past the server.
+    pub fn database(&self) -> &Database {
+        self.set_up.workspace.database()
+    }
+
+    /// Changes rows past the server.
     pub fn change(&self, sql: &str) {
-        let database =
-            rusqlite::Connection::open(self.data_dir().join("arkloop.db")).expect("the database opens");
-        database.execute_batch(sql).expect("the SQL is executed");
+        self.database().change(sql);
     }
 
-    /// Reads one number from the database file, past the server.
+    /// Reads one number past the server.
     pub fn count(&self, sql: &str) -> i64 {
-        let database =
-            rusqlite::Connection::open(self.data_dir().join("arkloop.db")).expect("the database opens");
-        database
-            .query_row(sql, [], |row| row.get(0))
-            .expect("it is one number")
+        self.database().count(sql)
     }
 
-    /// Reads one text from the database file, past the server; empty if there is none.
+    /// Reads one text past the server; empty if there is none.
     pub fn text(&self, sql: &str) -> String {
-        let database =
-            rusqlite::Connection::open(self.data_dir().join("arkloop.db")).expect("the database opens");
-        let text: Option<String> = database
-            .query_row(sql, [], |row| row.get(0))
-            .expect("it is one row");
-        text.unwrap_or_default()
+        self.database().text(sql)
     }
 
     /// Waits until every mail is sent or dropped.

@@ -8,6 +8,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use rusqlite::{Connection, OpenFlags};
 
 use super::Secrets;
+use crate::support::Database;
 
 /// How many bytes before and after a secret are shown.
 const EXCERPT_BYTES: usize = 60;
@@ -51,6 +52,15 @@ impl Haystack {
         if let Some(bytes) = backup(database) {
             self.files
                 .push((format!("a backup of {}", database.display()), bytes));
+        }
+        self
+    }
+
+    /// Adds the tables of a database of PostgreSQL.
+    pub fn with_content(mut self, database: Option<&Database>) -> Self {
+        if let Some(content) = database.and_then(Database::content) {
+            self.files
+                .push(("the tables of the database".to_owned(), content));
         }
         self
     }
