@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::installation::{Installation, Server};
 use crate::load::{Conditions, Scene, Worker};
@@ -113,14 +113,16 @@ fn a_full_disk_loses_nothing_and_is_recovered_from_without_a_restart() {
     let seed = seed();
     let mut steered = Steered::new(seed);
     let mut server = steered.serve();
-    let rounds = length(Duration::from_secs(4)).as_secs() / 2;
-    for round in 0..rounds {
+    let (length, started) = (length(Duration::from_secs(4)), Instant::now());
+    let mut round = 0;
+    while round < 2 || started.elapsed() < length {
+        round += 1;
         steered.work(&server, Conditions::WithoutMail, Duration::from_millis(400));
         steered.steer(1, 0);
         steered.work(&server, Conditions::Trouble, Duration::from_millis(400));
         steered.steer(0, 0);
         steered.compare(&server);
-        if round % 2 == 1 {
+        if round % 2 == 0 {
             // A full disk when the server is killed.
             steered.steer(1, 0);
             steered.work(&server, Conditions::Trouble, Duration::from_millis(200));
@@ -140,13 +142,15 @@ fn a_clock_that_jumps_loses_nothing() {
     let seed = seed();
     let mut steered = Steered::new(seed);
     let mut server = steered.serve();
-    let rounds = length(Duration::from_secs(4)).as_secs() / 2;
-    for round in 0..rounds * 2 {
+    let (length, started) = (length(Duration::from_secs(4)), Instant::now());
+    let mut round = 0;
+    while round < 2 || started.elapsed() < length {
+        round += 1;
         // Shorter than the life of an access token and of a code, so that the model stays the same.
         let minutes = i64::try_from(steered.random.below(17)).expect("it is small") - 8;
         steered.steer(0, minutes * 60_000);
         steered.work(&server, Conditions::Trouble, Duration::from_millis(400));
-        if round % 2 == 1 {
+        if round % 2 == 0 {
             server.kill();
             server = steered.serve();
         }
