@@ -13,7 +13,7 @@ use super::statements::{has_plan, may_scan, one_line};
 const MAY_SCAN: &[(&str, &str)] = &[
     ("to_regclass('migrations')", "there is a row for each migration"),
     ("FROM migrations", "there is a row for each migration"),
-    ("FROM pg_stat_activity", "there is a row for each connection"),
+    (" FROM pg_stat_", "there is a row for each connection or database"),
     ("ltrim(username_key", "the operator checks usernames"),
 ];
 
