@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::loan::on_blocking_thread;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{Duty, FromStore, OpenError, OpenOptions, Reader, Result, Tx};
@@ -40,10 +41,14 @@ impl Store {
         &self,
         ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
-        match &self.engine {
-            Engine::Sqlite(store) => store.read(ask).await,
-            Engine::Postgres(store) => store.read(ask).await,
-        }
+        let loan = match &self.engine {
+            Engine::Sqlite(store) => match store.try_reader() {
+                Some(connection) => return ask(&Reader { engine: &*connection }),
+                None => store.lend_reader(),
+            },
+            Engine::Postgres(store) => store.lend_reader().await?,
+        };
+        on_blocking_thread(loan, ask).await
     }
 
     /// Runs a query that may take long, on a blocking thread and on a connection for reports.
@@ -51,10 +56,11 @@ impl Store {
         &self,
         ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
-        match &self.engine {
-            Engine::Sqlite(store) => store.report(ask).await,
-            Engine::Postgres(store) => store.report(ask).await,
-        }
+        let loan = match &self.engine {
+            Engine::Sqlite(store) => store.lend_for_report(),
+            Engine::Postgres(store) => store.lend_for_report().await?,
+        };
+        on_blocking_thread(loan, ask).await
     }
 
     /// Changes rows. `Ok` means that the change is committed and on disk; `Err` means that nothing was changed, except that a write which took too long may
@@ -65,10 +71,11 @@ impl Store {
         &self,
         change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
-        match &self.engine {
-            Engine::Sqlite(store) => store.write(change).await,
-            Engine::Postgres(store) => store.write(change).await,
-        }
+        let (writer, health) = match &self.engine {
+            Engine::Sqlite(store) => store.writer(),
+            Engine::Postgres(store) => store.writer(),
+        };
+        writer.write(health, change).await
     }
 
     /// Changes nothing but the row of the session `id`, by UPDATEs that say what they change, and may run beside other such changes. What it has read holds
@@ -78,11 +85,12 @@ impl Store {
         id: SessionId,
         change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
-        match &self.engine {
+        let (writer, health) = match &self.engine {
             // One file has one writer.
-            Engine::Sqlite(store) => store.write(change).await,
-            Engine::Postgres(store) => store.write_session(id, change).await,
-        }
+            Engine::Sqlite(store) => store.writer(),
+            Engine::Postgres(store) => store.writer_of_session(id),
+        };
+        writer.write(health, change).await
     }
 
     /// Why the database cannot be written; `None` if the last write was committed. This does not ask the database.

@@ -22,6 +22,7 @@ mod health;
 mod inspection;
 mod invite;
 mod link_token;
+mod loan;
 mod mail_budget;
 mod migration;
 mod one_time_code;

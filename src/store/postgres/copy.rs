@@ -9,7 +9,7 @@ use postgres::types::Type;
 use super::connection::Connector;
 use super::engine::Connection;
 use super::migrations::{SchemaState, has_unfinished_copy, migrate, newest, state_of_tables};
-use super::presence::enter;
+use super::presence::{confirm_locks, enter};
 use crate::domain::{DatabaseUrl, Timestamp};
 use crate::store::copy::{Cell, DERIVE, Kind, Side, Table, Target};
 use crate::store::value::params;
@@ -71,6 +71,7 @@ impl ServerSide {
         enter(&connection, Access::Alone)
             .map_err(|error| unusable(&error))?
             .refuse(&path)?;
+        confirm_locks(&connector)?;
         // A statement of a copy may read a whole table.
         connection
             .batch("SET statement_timeout = 0")

@@ -15,6 +15,7 @@ mod open;
 mod pass_file;
 mod presence;
 mod probe;
+mod readers;
 mod server;
 mod store;
 mod target;

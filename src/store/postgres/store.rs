@@ -1,20 +1,19 @@
 //! The open database: a pool of readers, two connections for reports, the writer, and in a server the listener and the connection of its duties.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use r2d2::Pool;
-use scheduled_thread_pool::ScheduledThreadPool;
+use std::time::Instant;
 
 use super::connection::{Connector, on_own_thread};
 use super::duties::{Duties, list_configurations};
 use super::engine::Connection;
 use super::listener::Listener;
+use super::readers::{self, Readers};
 use super::writer;
 use crate::domain::SessionId;
 use crate::store::health::Health;
+use crate::store::loan::{Loan, on_blocking_thread};
 use crate::store::queue::WriterHandle;
-use crate::store::{Access, Duty, FromStore, OpenError, OpenOptions, Reader, Result, StoreError, Tx};
+use crate::store::{Access, Duty, OpenError, OpenOptions, Result, StoreError};
 
 /// The least connections of the pool of a server: each read waits for the network, so more of them than workers run at a time.
 const LEAST_READERS: u32 = 8;
@@ -35,8 +34,8 @@ pub(in crate::store) struct PostgresStore {
 }
 
 struct Pools {
-    readers: Pool<Connector>,
-    reports: Pool<Connector>,
+    readers: Readers,
+    reports: Readers,
 }
 
 impl PostgresStore {
@@ -51,10 +50,10 @@ impl PostgresStore {
             Access::Serve => options.readers.get().max(LEAST_READERS),
             _ => options.readers.get(),
         };
-        let opener = opener();
+        let opener = readers::opener();
         let pools = Pools {
-            readers: pool(connector.clone(), readers, &opener)?,
-            reports: pool(connector.clone(), REPORTS.min(readers), &opener)?,
+            readers: Readers::new(connector.clone(), readers, &opener)?,
+            reports: Readers::new(connector.clone(), REPORTS.min(readers), &opener)?,
         };
         // Tests see what requests and work cause, and not what these ask all the time.
         let unwatched = connector.clone().with_hooks(None);
@@ -93,39 +92,24 @@ impl PostgresStore {
         self.pools.as_ref().ok_or_else(closed)
     }
 
-    pub(in crate::store) async fn read<T: Send + 'static, E: FromStore>(
-        &self,
-        ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E> {
-        on_blocking_thread(self.pools()?.readers.clone(), ask).await
+    pub(in crate::store) async fn lend_reader(&self) -> Result<Loan> {
+        self.pools()?.readers.lend().await
     }
 
-    pub(in crate::store) async fn report<T: Send + 'static, E: FromStore>(
-        &self,
-        ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E> {
-        on_blocking_thread(self.pools()?.reports.clone(), ask).await
+    pub(in crate::store) async fn lend_for_report(&self) -> Result<Loan> {
+        self.pools()?.reports.lend().await
     }
 
-    pub(in crate::store) async fn write<T: Send + 'static, E: FromStore>(
-        &self,
-        change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E> {
-        self.writer.write(&self.health, change).await
+    pub(in crate::store) fn writer(&self) -> (&WriterHandle, &Health) {
+        (&self.writer, &self.health)
     }
 
-    pub(in crate::store) async fn write_session<T: Send + 'static, E: FromStore>(
-        &self,
-        id: SessionId,
-        change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E> {
+    /// The one that moves the session `id` on.
+    pub(in crate::store) fn writer_of_session(&self, id: SessionId) -> (&WriterHandle, &Health) {
         // The last bytes are random.
         let number = usize::from(id.as_bytes()[15]);
         let of_session = self.session_writers.iter().cycle().nth(number);
-        of_session
-            .unwrap_or(&self.writer)
-            .write(&self.health, change)
-            .await
+        (of_session.unwrap_or(&self.writer), &self.health)
     }
 
     pub(in crate::store) fn trouble(&self) -> Option<String> {
@@ -149,7 +133,7 @@ impl PostgresStore {
     }
 
     pub(in crate::store) async fn list_configurations(&self) -> Result<Vec<String>> {
-        self.report(list_configurations).await
+        on_blocking_thread(self.lend_for_report().await?, list_configurations).await
     }
 
     pub(in crate::store) async fn release(&self, duty: Duty) {
@@ -168,46 +152,4 @@ impl Drop for PostgresStore {
         let pools = self.pools.take();
         on_own_thread(|| drop(pools));
     }
-}
-
-async fn on_blocking_thread<T: Send + 'static, E: FromStore>(
-    pool: Pool<Connector>,
-    ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
-) -> Result<T, E> {
-    let asked = tokio::task::spawn_blocking(move || {
-        let connection = pool.get().map_err(|error| {
-            StoreError::Unavailable(format!("no connection to the database is free: {error}"))
-        })?;
-        ask(&Reader { engine: &*connection })
-    });
-    asked
-        .await
-        .map_err(|error| StoreError::Panicked(error.to_string()))?
-}
-
-/// The thread that opens the connections of both pools.
-fn opener() -> Arc<ScheduledThreadPool> {
-    let opener = ScheduledThreadPool::builder().num_threads(1);
-    Arc::new(opener.thread_name_pattern("readers").build())
-}
-
-fn pool(
-    connector: Connector,
-    size: u32,
-    opener: &Arc<ScheduledThreadPool>,
-) -> Result<Pool<Connector>, OpenError> {
-    let builder = Pool::builder()
-        .max_size(size)
-        // A connection is opened when a query finds no idle one, so a start does not wait for all of them.
-        .min_idle(Some(0))
-        .thread_pool(Arc::clone(opener))
-        // It would ask the server before each query. A connection that has broken is replaced after its query has failed.
-        .test_on_check_out(false)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        // How long a request waits for a reader before it is refused.
-        .connection_timeout(Duration::from_secs(2));
-    builder
-        .build(connector)
-        .map_err(|error| OpenError::Unusable(error.to_string()))
 }

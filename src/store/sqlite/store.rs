@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::num::NonZeroU32;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,9 +14,11 @@ use super::connection::{self, ConnectionManager, Kind, companion};
 use super::lock::{FileLock, WriteLock};
 use super::migrations::user_version;
 use super::writer;
+use crate::store::engine::Engine;
 use crate::store::health::Health;
+use crate::store::loan::Loan;
 use crate::store::queue::WriterHandle;
-use crate::store::{Access, FromStore, OpenError, OpenOptions, Reader, Result, StoreError, Tx};
+use crate::store::{Access, OpenError, OpenOptions, Reader, StoreError};
 
 pub struct SqliteStore {
     // Dropped first, so that the writer ends before the readers are closed.
@@ -64,28 +67,21 @@ impl SqliteStore {
         &self.path
     }
 
-    pub(in crate::store) async fn read<T: Send + 'static, E: FromStore>(
-        &self,
-        ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E> {
-        match self.readers.try_get() {
-            Some(connection) => ask(&Reader { engine: &*connection }),
-            None => on_blocking_thread(self.readers.clone(), ask).await,
-        }
+    /// A connection that is idle.
+    pub(in crate::store) fn try_reader(&self) -> Option<impl Deref<Target = impl Engine>> {
+        self.readers.try_get()
     }
 
-    pub(in crate::store) async fn report<T: Send + 'static, E: FromStore>(
-        &self,
-        ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E> {
-        on_blocking_thread(self.reports.clone(), ask).await
+    pub(in crate::store) fn lend_reader(&self) -> Loan {
+        lend(&self.readers)
     }
 
-    pub(in crate::store) async fn write<T: Send + 'static, E: FromStore>(
-        &self,
-        change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E> {
-        self.writer.write(&self.health, change).await
+    pub(in crate::store) fn lend_for_report(&self) -> Loan {
+        lend(&self.reports)
+    }
+
+    pub(in crate::store) fn writer(&self) -> (&WriterHandle, &Health) {
+        (&self.writer, &self.health)
     }
 
     pub(in crate::store) fn trouble(&self) -> Option<String> {
@@ -106,19 +102,15 @@ impl SqliteStore {
     }
 }
 
-async fn on_blocking_thread<T: Send + 'static, E: FromStore>(
-    pool: Pool<ConnectionManager>,
-    ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
-) -> Result<T, E> {
-    let asked = tokio::task::spawn_blocking(move || {
+fn lend(pool: &Pool<ConnectionManager>) -> Loan {
+    let pool = pool.clone();
+    Box::new(move |ask| {
         let connection = pool
             .get()
             .map_err(|_| StoreError::Unavailable("every reader is busy".to_owned()))?;
-        ask(&Reader { engine: &*connection })
-    });
-    asked
-        .await
-        .map_err(|error| StoreError::Panicked(error.to_string()))?
+        ask(&Reader { engine: &*connection });
+        Ok(())
+    })
 }
 
 /// The thread that opens the connections of both pools. By default each pool has three, which have nothing to do after the start.
