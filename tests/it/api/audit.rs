@@ -55,11 +55,14 @@ async fn refused_registrations_leave_rows_and_nothing_else() {
     assert_eq!(app.post("/v1/auth/register").json(&body).send().await.status, 201);
     app.post("/v1/auth/register").json(&body).send().await;
     app.advance(Duration::from_hours(8 * 24));
+    // Only the account that the invite has admitted learns that it is there.
+    body["email"] = json!("robert@example.org");
     app.post("/v1/auth/register").json(&body).send().await;
     let used_up = app.invite(1).await;
     body = registration("carol");
     body["invite_code"] = json!(used_up);
     assert_eq!(app.post("/v1/auth/register").json(&body).send().await.status, 201);
+    body["email"] = json!("caroline@example.org");
     app.post("/v1/auth/register").json(&body).send().await;
     let revoked = app.invite(1).await;
     let code = InviteCode::parse(&revoked).expect("it is a code");

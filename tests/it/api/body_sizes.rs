@@ -146,6 +146,9 @@ async fn refusals_come_in_one_order() {
     let mut body = crate::support::registration("alice");
     body["invite_code"] = json!(app.invite(1).await);
     assert_eq!(register(body.clone()).await, "201 -");
+    // Who was registered with this very invite learns that; who has other names learns nothing.
+    assert_eq!(register(body.clone()).await, "409 auth.login_exists");
+    body["email"] = json!("another@example.org");
     assert_eq!(register(body.clone()).await, "422 auth.invite_code_invalid");
     body["login"] = json!("-");
     assert_eq!(register(body).await, "422 validation.error");

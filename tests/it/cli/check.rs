@@ -24,7 +24,7 @@ pub(super) fn install() -> (Workspace, String) {
     install_in(Workspace::new())
 }
 
-fn install_in(mut workspace: Workspace) -> (Workspace, String) {
+pub(super) fn install_in(mut workspace: Workspace) -> (Workspace, String) {
     let address = free_address();
     workspace
         .set("ARKLOOP_PASSWORD__ARGON2_MEMORY_KIB", "19456")
@@ -38,7 +38,7 @@ pub(super) fn healthy() -> (Workspace, Served) {
     healthy_in(Workspace::new())
 }
 
-fn healthy_in(workspace: Workspace) -> (Workspace, Served) {
+pub(super) fn healthy_in(workspace: Workspace) -> (Workspace, Served) {
     let (workspace, address) = install_in(workspace);
     let server = workspace.serve_on(&address);
     (workspace, server)
@@ -64,7 +64,7 @@ pub(super) fn plant(workspace: &Workspace, sql: &str) {
 
 #[test]
 fn a_healthy_server_has_only_good_lines() {
-    let (workspace, server) = healthy();
+    let (workspace, server) = healthy_in(Workspace::of_sqlite());
     let output = workspace.run(&["check"]);
     let output = output.replace(server.address(), "<address>");
     let free = output

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use insta::assert_snapshot;
 
-use super::check::{free_address, healthy, install, mends};
+use super::check::{free_address, healthy, healthy_in, install, install_in, mends};
 use crate::support::Workspace;
 
 /// Answers one request like a server of another kind.
@@ -55,7 +55,7 @@ fn a_public_url_that_leads_elsewhere_is_found() {
 
 #[test]
 fn the_server_is_asked_where_it_recorded_that_it_listens() {
-    let (mut workspace, server) = healthy();
+    let (mut workspace, server) = healthy_in(Workspace::of_sqlite());
     let own = free_address();
     workspace
         .set("ARKLOOP_SERVER__LISTEN", &own)
@@ -193,7 +193,7 @@ fn only_the_holder_of_the_key_learns_how_the_server_sees_a_request() {
 
 #[test]
 fn what_must_be_mended_stands_last_with_a_count() {
-    let (workspace, _) = install();
+    let (workspace, _) = install_in(Workspace::of_sqlite());
     assert!(workspace.output(&["init"], "").status.success());
     let told = workspace.run(&["check"]);
     let states: Vec<&str> = told.lines().filter_map(|line| line.split("  ").next()).collect();
