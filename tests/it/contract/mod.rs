@@ -13,6 +13,7 @@ mod imports;
 mod layering;
 mod numbers;
 mod plans;
+mod scale;
 mod secret_types;
 mod security;
 mod statements;
