@@ -32,7 +32,12 @@ pub enum OpenError {
     },
     /// There is a key file without its database. A lost database is not replaced by an empty one.
     #[error("the key file {} is there, but its database {} is missing or empty", key_file.display(), database.display())]
-    DatabaseLost { database: PathBuf, key_file: PathBuf },
+    DatabaseLost {
+        database: PathBuf,
+        key_file: PathBuf,
+        /// Whether the database is one of SQLite.
+        is_file: bool,
+    },
     /// The key file exists, and a key file is never overwritten.
     #[error("the key file {} is not lost", .0.display())]
     KeyNotLost(PathBuf),
@@ -71,6 +76,7 @@ impl OpenError {
         Self::DatabaseLost {
             database: config.database_path(),
             key_file: config.key_path(),
+            is_file: config.database_url.is_none(),
         }
     }
 
@@ -102,6 +108,10 @@ impl OpenError {
             Self::NotRestored(error) => return restore_hint(error),
             Self::OtherKeyFile { .. } => {
                 "put the key file that is needed in its place, or name it with key_file in the configuration; nothing was changed"
+            }
+            Self::DatabaseLost { is_file: false, .. } => {
+                "bring it back with pg_restore or a snapshot, or copy the file there with `arkloop db copy sqlite postgres`; only if there is \
+                 nothing to keep, make new, empty tables once with `arkloop init --yes`"
             }
             Self::DatabaseLost { .. } => {
                 "bring it back with `arkloop restore FILE`; only if there never was one, because the key file was put there first, make a new, empty one \
@@ -163,7 +173,7 @@ fn store_hint(error: &store::OpenError) -> Option<String> {
         Refused::Corrupt { .. } => "put a backup in its place; nothing was changed".to_owned(),
         Refused::Newer { made_by, .. } => newer_hint(made_by.as_deref()),
         Refused::Older { is_served: true, .. } => {
-            "the server that runs on it is older than this command, so nothing was changed; restart it with this version".to_owned()
+            "a server of the older version runs on it, so nothing was changed; stop every such server, and start this version".to_owned()
         }
         Refused::Older { .. } => "run `arkloop init` or restart `arkloop serve` to bring it up to date".to_owned(),
         Refused::NotCopied { .. } => "mend that, and start again; nothing was changed".to_owned(),

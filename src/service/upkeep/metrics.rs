@@ -52,7 +52,10 @@ impl Service {
         }
         let is_braked = failed_codes.exceeded.is_some();
         metrics::gauge!("arkloop_codes_braked").set(f64::from(u8::from(is_braked)));
-        if let Some(at) = self.last_backup_at().await? {
+        // PostgreSQL makes backups of its own, of which this server knows nothing.
+        if let Some(at) = self.last_backup_at().await?
+            && self.store.file().is_some()
+        {
             metrics::gauge!("arkloop_backup_age_seconds").set(now.since(at).as_secs_f64());
         }
         let oldest = oldest_mail_at.map_or(Duration::ZERO, |at| now.since(at));

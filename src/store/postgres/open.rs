@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::connection::{Connector, on_own_thread};
 use super::engine::Connection;
 use super::migrations::{self, SchemaState, migrate, state};
-use super::presence::{confirm_locks, enter};
+use super::presence::{confirm_locks, enter, without_servers};
 use super::store::PostgresStore;
 use crate::domain::{DatabaseUrl, Timestamp};
 use crate::store::{Access, OpenError, OpenOptions, Reader, Setting, StoreError};
@@ -86,17 +86,26 @@ fn bring_up_to_date(
             return Err(OpenError::OtherKey { path, recorded });
         }
     }
-    match (found, options.access) {
-        (None, _) => Ok(()),
-        (Some(_), Access::Serve | Access::Init | Access::Restore) => {
-            migrate(connection, options.key_check.as_deref(), options.now)
+    let Some(found) = found else {
+        return Ok(());
+    };
+    let older = |is_served| OpenError::Older {
+        path,
+        found,
+        known: migrations::newest(),
+        is_served,
+    };
+    match options.access {
+        // Servers of the older version do not know the tables of this one.
+        Access::Serve | Access::Init | Access::Restore => {
+            let key_check = options.key_check.as_deref();
+            let migrated = without_servers(connection, || migrate(connection, key_check, options.now))?;
+            migrated.ok_or_else(|| older(true))
         }
-        (Some(found), Access::Use | Access::Look | Access::Alone) => Err(OpenError::Older {
-            path,
-            found,
-            known: migrations::newest(),
-            is_served: false,
-        }),
+        Access::Use | Access::Look | Access::Alone => {
+            let is_free = without_servers(connection, || Ok(()))?.is_some();
+            Err(older(!is_free))
+        }
     }
 }
 

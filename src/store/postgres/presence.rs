@@ -28,6 +28,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 const TAKE_SHARED: &str = "SELECT pg_try_advisory_lock_shared(?1)";
 const TAKE_ALONE: &str = "SELECT pg_try_advisory_lock(?1)";
+/// Gives `SERVED` back, as far as it was taken alone.
+const LEAVE_ALONE: &str = "SELECT pg_advisory_unlock(7020105236431466499)";
 
 /// Whether a process may use a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +69,21 @@ pub(super) fn enter(connection: &Connection, access: Access) -> Result<Entry> {
     Ok(Entry::Open)
 }
 
+/// Runs `work` while no other process serves the database; returns `None`, and does nothing, if one does.
+pub(super) fn without_servers<T>(
+    connection: &Connection,
+    work: impl FnOnce() -> Result<T, OpenError>,
+) -> Result<Option<T>, OpenError> {
+    let unusable = |error: StoreError| OpenError::Unusable(error.to_string());
+    // A lock that this connection shares is no obstacle to it.
+    if !take(connection, TAKE_ALONE, SERVED).map_err(unusable)? {
+        return Ok(None);
+    }
+    let worked = work()?;
+    connection.batch(LEAVE_ALONE).map_err(unusable)?;
+    Ok(Some(worked))
+}
+
 /// Fails unless the locks of one connection keep another one out. They do not where functions of that name do nothing, or where a pooler gives both the
 /// same connection to PostgreSQL.
 pub(super) fn confirm_locks(connector: &Connector) -> Result<(), OpenError> {
@@ -78,8 +95,8 @@ pub(super) fn confirm_locks(connector: &Connector) -> Result<(), OpenError> {
         .map_err(unusable)?;
     if is_taken {
         return Err(OpenError::Unusable(
-            "advisory locks of the database keep nobody out, so servers could not agree: connect to PostgreSQL itself, or to a pooler \
-             in session mode"
+            "advisory locks of the database do not keep other connections out, so servers could not agree: connect to PostgreSQL itself, \
+             or to a pooler in session mode"
                 .to_owned(),
         ));
     }

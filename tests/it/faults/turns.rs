@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use arkloop::domain::{DatabaseUrl, SessionId};
-use arkloop::store::{Access, OpenOptions, Setting, Store, StoreError};
+use arkloop::store::{Access, OpenError, OpenOptions, Setting, Store, StoreError};
 
 use super::postgres::{AT, open};
 use crate::support::postgres::TestDatabase;
@@ -72,5 +72,28 @@ async fn a_database_whose_locks_keep_nobody_out_is_refused() {
         ..OpenOptions::new("/nonexistent".into(), Access::Serve, AT, Some(String::new()))
     };
     let refused = Store::open(&options).err().expect("it is refused").to_string();
-    assert!(refused.contains("keep nobody out"), "{refused}");
+    assert!(refused.contains("do not keep other connections out"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_server_of_a_newer_version_waits_until_the_older_ones_have_ended() {
+    let Some(database) = TestDatabase::migrated() else {
+        return;
+    };
+    let _older = open(&database, Access::Serve);
+    database.with(|client| {
+        let sql = "UPDATE migrations SET version = version - 1";
+        client.batch_execute(sql).expect("a superuser may do this");
+    });
+    for access in [Access::Serve, Access::Init, Access::Use] {
+        let options = OpenOptions {
+            url: Some(database.parsed_url()),
+            ..OpenOptions::new("/nonexistent".into(), access, AT, Some(String::new()))
+        };
+        let refused = Store::open(&options).err();
+        assert!(
+            matches!(refused, Some(OpenError::Older { is_served: true, .. })),
+            "{access:?}: {refused:?}"
+        );
+    }
 }

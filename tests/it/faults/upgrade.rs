@@ -158,12 +158,12 @@ fn a_new_command_beside_an_old_server_changes_nothing_and_says_why() {
     assert_snapshot!(without_versions(&workspace.run(&["invite", "create"])), @"
     exit: 1
     stderr:
-    error: <dir>/data/arkloop.db has schema <old>, but this version needs <new>; the server that runs on it is older than this command, so nothing was changed; restart it with this version
+    error: <dir>/data/arkloop.db has schema <old>, but this version needs <new>; a server of the older version runs on it, so nothing was changed; stop every such server, and start this version
     ");
     assert_snapshot!(without_versions(&workspace.run(&["--json", "invite", "create"])), @r#"
     exit: 1
     stderr:
-    {"error":"<dir>/data/arkloop.db has schema <old>, but this version needs <new>","hint":"the server that runs on it is older than this command, so nothing was changed; restart it with this version"}
+    {"error":"<dir>/data/arkloop.db has schema <old>, but this version needs <new>","hint":"a server of the older version runs on it, so nothing was changed; stop every such server, and start this version"}
     "#);
     assert_snapshot!(workspace.run(&["init"]), @"
     exit: 1
