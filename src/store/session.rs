@@ -1,7 +1,7 @@
 //! Sessions.
 
 use super::columns::{Address, address_text};
-use super::engine::Row;
+use super::engine::{Forms, Row};
 use super::reader::PageQuery;
 use super::user::{user_columns, user_of};
 use super::value::{FromValue, Params, Value, ValueError, params};
@@ -211,6 +211,19 @@ impl Reader<'_> {
     }
 }
 
+/// Moves a session from one state to another. The form of SQLite waits for the row in PostgreSQL.
+const MOVE: Forms = Forms {
+    sqlite: "UPDATE sessions
+         SET generation = ?5, presented = ?6, moved_at = ?7, moved_address = ?8, moved_agent = ?9, rotations = ?10,
+             last_used_at = ?11, expires_at = ?12
+         WHERE id = ?1 AND generation = ?2 AND presented IS NOT DISTINCT FROM ?3 AND nonce = ?4 AND ended_at IS NULL",
+    postgres: "UPDATE sessions
+         SET generation = ?5, presented = ?6, moved_at = ?7, moved_address = ?8, moved_agent = ?9, rotations = ?10,
+             last_used_at = ?11, expires_at = ?12
+         WHERE id = (SELECT id FROM sessions WHERE id = ?1 FOR UPDATE SKIP LOCKED)
+             AND generation = ?2 AND presented IS NOT DISTINCT FROM ?3 AND nonce = ?4 AND ended_at IS NULL",
+};
+
 impl Tx<'_> {
     pub fn insert_session(&self, session: &Session) -> Result<()> {
         let rotation = &session.rotation;
@@ -241,10 +254,16 @@ impl Tx<'_> {
     ///
     /// One conditional UPDATE decides, so that two refreshes never continue the same generation.
     pub fn move_session(&self, from: &Session, to: &Session) -> Result<bool> {
-        let sql = "UPDATE sessions
-             SET generation = ?5, presented = ?6, moved_at = ?7, moved_address = ?8, moved_agent = ?9, rotations = ?10,
-                 last_used_at = ?11, expires_at = ?12
-             WHERE id = ?1 AND generation = ?2 AND presented IS NOT DISTINCT FROM ?3 AND nonce = ?4 AND ended_at IS NULL";
+        self.move_by(MOVE.sqlite, from, to)
+    }
+
+    /// As [`Tx::move_session`], beside transactions of other servers that move sessions ([`Store::write_session`](super::Store::write_session)). Also returns
+    /// false if one of them is moving this session: it waits for no row, because two of them could wait for each other.
+    pub fn move_session_beside_others(&self, from: &Session, to: &Session) -> Result<bool> {
+        self.move_by(self.engine.form(&MOVE), from, to)
+    }
+
+    fn move_by(&self, sql: &str, from: &Session, to: &Session) -> Result<bool> {
         let values = params![
             from.id,
             from.rotation.generation,

@@ -8,6 +8,7 @@ use crate::domain::{
     SessionId, SessionNonce, SignInMethod, Timestamp, User, UserId, UserStatus,
 };
 use crate::service::error::Error;
+use crate::store::{StoreError, Tx};
 
 /// The sender of a valid access token.
 #[derive(Clone, Debug)]
@@ -39,6 +40,9 @@ pub(crate) enum Refreshed {
     /// No token is authentic any more.
     Forged,
 }
+
+/// Moves a session from one state to another, if it still is in the first.
+type Move = fn(&Tx<'_>, &Session, &Session) -> Result<bool, StoreError>;
 
 impl Unit<'_> {
     /// The caller's session and account as they are now. Since the token was checked, the session may have ended or the account may have been suspended.
@@ -142,7 +146,9 @@ impl Unit<'_> {
             return Ok(Refreshed::Refused(Error::InvalidToken));
         }
         if let Some(place) = presented.iter().position(PresentedSession::is_servable) {
-            return self.continue_session(presented.swap_remove(place));
+            return self.continue_session(presented.swap_remove(place), |tx, from, to| {
+                tx.move_session(from, to)
+            });
         }
         for presented in &presented {
             self.punish(presented)?;
@@ -169,13 +175,14 @@ impl Unit<'_> {
         if presented.verdict == RefreshVerdict::RepeatNearby {
             return Ok(None);
         }
-        let refreshed = self.continue_session(presented)?;
+        let refreshed =
+            self.continue_session(presented, |tx, from, to| tx.move_session_beside_others(from, to))?;
         Ok(matches!(refreshed, Refreshed::Continued(_)).then_some(refreshed))
     }
 
     /// Continues a session, and rotates it if the verdict on its token requires that. The conditional UPDATE of `move_session` decides between two
     /// simultaneous refreshes with one token.
-    fn continue_session(&self, presented: PresentedSession) -> Result<Refreshed, Error> {
+    fn continue_session(&self, presented: PresentedSession, move_session: Move) -> Result<Refreshed, Error> {
         let (verdict, token) = (presented.verdict, presented.token.generation);
         let (session, user) = (presented.session, presented.user);
         if verdict == RefreshVerdict::RepeatNearby {
@@ -196,7 +203,7 @@ impl Unit<'_> {
             expires_at: rules.end(session.created_at, last_used_at),
             ..session.clone()
         };
-        Ok(if self.move_session(&session, &next)? {
+        Ok(if move_session(self, &session, &next)? {
             Refreshed::Continued(Box::new(self.open(next, &user)))
         } else {
             Refreshed::Refused(Error::InvalidToken)

@@ -80,7 +80,7 @@ impl ServerSide {
     }
 
     fn in_transaction(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
-        self.connection.batch("BEGIN")?;
+        self.connection.batch("BEGIN ISOLATION LEVEL READ COMMITTED")?;
         let done = work().and_then(|()| self.connection.batch("COMMIT"));
         if done.is_err() {
             // The cause matters more than an error of the rollback.
@@ -149,7 +149,7 @@ impl Target for ServerSide {
             }
             for (table, column) in &numbered {
                 self.connection.batch(&format!(
-                    "SELECT setval(pg_get_serial_sequence('{table}', '{column}'), greatest(coalesce(max({column}), 1), 1), max({column}) IS NOT NULL)
+                    "SELECT pg_catalog.setval(pg_get_serial_sequence('{table}', '{column}'), greatest(coalesce(max({column}), 1), 1), max({column}) IS NOT NULL)
                      FROM {table}"
                 ))?;
             }

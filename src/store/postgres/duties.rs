@@ -13,7 +13,7 @@ use super::engine::Connection;
 use crate::store::value::params;
 use crate::store::{Duty, Reader, Result, StoreError};
 
-/// PostgreSQL ends the connection after this time without a statement. The mail worker sends one each second.
+/// PostgreSQL ends the connection after this time without a statement. The listener has one sent each second, as long as the process runs.
 const SILENCE: &str = "SET idle_session_timeout = '10s'";
 /// How long the answer may take. A server that is cut off gives up its duties after this time, and so before PostgreSQL gives them to another one.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -62,6 +62,17 @@ impl Duties {
             .map_err(|error| StoreError::Panicked(error.to_string()))?
     }
 
+    /// A function that keeps the connection from being idle for long. The worker that has a duty may wait for the database, or pause after an error.
+    pub(super) fn keeper(&self) -> impl Fn() + Send + 'static {
+        let held = Arc::clone(&self.held);
+        move || {
+            // Otherwise a question is under way.
+            if let Some(mut held) = held.try_lock() {
+                held.keep();
+            }
+        }
+    }
+
     /// Shows the digest of the configuration of this server in the name of the connection.
     pub(super) async fn announce_configuration(&self, digest: String) -> Result<()> {
         let (connector, held) = (self.connector.clone(), Arc::clone(&self.held));
@@ -79,7 +90,9 @@ impl Duties {
 
     pub(super) async fn release(&self, duty: Duty) {
         let held = Arc::clone(&self.held);
-        let releasing = tokio::task::spawn_blocking(move || held.lock().release(duty));
+        // A server that stops does not wait for an answer that does not come.
+        let releasing =
+            tokio::task::spawn_blocking(move || held.try_lock_for(ANSWER).map(|mut held| held.release(duty)));
         // A lock that cannot be released ends with its connection.
         let _ = releasing.await;
     }
@@ -94,11 +107,7 @@ impl Drop for Duties {
 
 impl Held {
     fn hold(&mut self, connector: &Connector, duty: Duty) -> Result<bool> {
-        if let Some(connection) = &self.connection
-            && connection.batch("SELECT 1").is_err()
-        {
-            self.lose();
-        }
+        self.keep();
         if self.duties.contains(&duty) {
             return Ok(true);
         }
@@ -119,6 +128,14 @@ impl Held {
             self.duties.push(duty);
         }
         Ok(is_free)
+    }
+
+    fn keep(&mut self) {
+        if let Some(connection) = &self.connection
+            && connection.batch("SELECT 1").is_err()
+        {
+            self.lose();
+        }
     }
 
     fn release(&mut self, duty: Duty) {

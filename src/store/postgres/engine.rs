@@ -101,11 +101,12 @@ impl Connection {
         ran
     }
 
-    /// Waits up to `patience` for a notification of a channel to which this connection listens. Returns early if the connection is lost.
-    pub(super) fn wait_for_notice(&self, patience: Duration) -> Result<()> {
+    /// Waits up to `patience` for a notification of a channel to which this connection listens; returns whether one came. Returns early if the connection is
+    /// lost.
+    pub(super) fn wait_for_notice(&self, patience: Duration) -> Result<bool> {
         let mut client = self.client.borrow_mut();
-        client.notifications().timeout_iter(patience).next()?;
-        Ok(())
+        let notice = client.notifications().timeout_iter(patience).next()?;
+        Ok(notice.is_some())
     }
 
     /// Sends rows with columns of these types to a `COPY … FROM STDIN (FORMAT binary)`.

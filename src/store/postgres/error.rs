@@ -81,7 +81,7 @@ impl From<Error> for StoreError {
         match error.code() {
             // The connection is broken, or was never there.
             None => Self::Unavailable(text),
-            Some(code) if may_pass(code) => Self::Unavailable(text),
+            Some(code) if may_pass(code) || ends_connection(&error) => Self::Unavailable(text),
             Some(_) => Self::Failed(text),
         }
     }

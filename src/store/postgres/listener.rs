@@ -2,7 +2,8 @@
 //!
 //! Three ways lead there. A transaction of this process finds the number of the last change under the lock of writers, so what is signed after a change is
 //! signed with the keys in force. The listener is notified right after the commit of a change. And it looks at the number each second, because a
-//! notification is lost with the connection.
+//! notification is lost with the connection. What it sees may not be committed yet, and the keys that are read then are those from before: so the other
+//! two ways do not depend on what it has seen.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -24,17 +25,28 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Counts how often this process has found that the signing keys were changed.
 #[derive(Default)]
 pub(super) struct KeyChanges {
-    last: AtomicI64,
+    /// The number that the last transaction found.
+    last_in_turn: AtomicI64,
+    /// The number that the listener found last.
+    last_seen: AtomicI64,
     count: Arc<AtomicU64>,
 }
 
 impl KeyChanges {
-    /// Notes the number of the last change.
-    pub(super) fn note(&self, number: i64) {
+    /// Notes the number of the last change as a transaction has found it, beside which none is being made.
+    pub(super) fn note_in_turn(&self, number: i64) {
+        self.note(&self.last_in_turn, number);
+    }
+
+    fn note(&self, last: &AtomicI64, number: i64) {
         // A number that goes back, in a replica that was promoted, is a change too.
-        if self.last.swap(number, Ordering::AcqRel) != number {
-            self.count.fetch_add(1, Ordering::Release);
+        if last.swap(number, Ordering::AcqRel) != number {
+            self.note_change();
         }
+    }
+
+    fn note_change(&self) {
+        self.count.fetch_add(1, Ordering::Release);
     }
 
     pub(super) fn count(&self) -> Arc<AtomicU64> {
@@ -48,11 +60,12 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Tells `health` that the database is away while no connection can be made, so that a server without requests notices it too.
+    /// Calls `keep_duties` each second, and tells `health` that the database is away while no connection can be made, so that a server without requests notices it too.
     pub(super) fn start(
         connector: Connector,
         changes: Arc<KeyChanges>,
         health: Arc<Health>,
+        keep_duties: impl Fn() + Send + 'static,
     ) -> Result<Self, OpenError> {
         let is_over = Arc::new(AtomicBool::new(false));
         let listener = Self {
@@ -61,7 +74,7 @@ impl Listener {
         let listen = move || {
             while !is_over.load(Ordering::Acquire) {
                 let lost = match connector.connect() {
-                    Ok(connection) => listen(&connection, &changes, &is_over),
+                    Ok(connection) => listen(&connection, &changes, &is_over, &keep_duties),
                     Err(away) => {
                         health.failed(&away.to_string());
                         Err(away)
@@ -70,6 +83,7 @@ impl Listener {
                 if let Err(lost) = lost {
                     // A write that is lost is logged.
                     tracing::debug!("the listener has no connection: {lost}");
+                    keep_duties();
                     thread::sleep(LOOK_EVERY);
                 }
             }
@@ -88,11 +102,19 @@ impl Drop for Listener {
 }
 
 /// Listens until the connection is lost or `is_over`.
-fn listen(connection: &Connection, changes: &KeyChanges, is_over: &AtomicBool) -> Result<()> {
+fn listen(
+    connection: &Connection,
+    changes: &KeyChanges,
+    is_over: &AtomicBool,
+    keep_duties: &impl Fn(),
+) -> Result<()> {
     connection.batch("LISTEN key_changes")?;
     while !is_over.load(Ordering::Acquire) {
-        changes.note(last_change(connection)?);
-        connection.wait_for_notice(LOOK_EVERY)?;
+        keep_duties();
+        changes.note(&changes.last_seen, last_change(connection)?);
+        if connection.wait_for_notice(LOOK_EVERY)? {
+            changes.note_change();
+        }
     }
     Ok(())
 }

@@ -101,7 +101,7 @@ pub(super) fn migrate(
     now: Timestamp,
 ) -> Result<(), OpenError> {
     let migrated = connection
-        .batch("BEGIN; SET LOCAL statement_timeout = 0")
+        .batch("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0")
         .and_then(|()| apply_missing(connection, now))
         .and_then(|()| note_origin(&Tx::new(connection), key_check, now))
         .and_then(|()| connection.batch("COMMIT"));

@@ -16,10 +16,10 @@ const ROLE: &str =
     "SELECT rolname::text, rolsuper, coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)
     FROM pg_roles WHERE rolname = current_user";
 const CLOSED: &str = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND NOT (
-        has_table_privilege(format('%I.%I', schemaname, tablename), 'SELECT')
-        AND has_table_privilege(format('%I.%I', schemaname, tablename), 'INSERT')
-        AND has_table_privilege(format('%I.%I', schemaname, tablename), 'UPDATE')
-        AND has_table_privilege(format('%I.%I', schemaname, tablename), 'DELETE'))";
+        has_table_privilege(pg_catalog.format('%I.%I', schemaname, tablename), 'SELECT')
+        AND has_table_privilege(pg_catalog.format('%I.%I', schemaname, tablename), 'INSERT')
+        AND has_table_privilege(pg_catalog.format('%I.%I', schemaname, tablename), 'UPDATE')
+        AND has_table_privilege(pg_catalog.format('%I.%I', schemaname, tablename), 'DELETE'))";
 const CONNECTIONS: &str = "SELECT coalesce(sum(numbackends), 0)::bigint,
         current_setting('max_connections')::bigint - current_setting('superuser_reserved_connections')::bigint
     FROM pg_stat_database";

@@ -17,6 +17,8 @@ use crate::store::{Access, Duty, OpenError, OpenOptions, Result, StoreError};
 
 /// The least connections of the pool of a server: each read waits for the network, so more of them than workers run at a time.
 const LEAST_READERS: u32 = 8;
+/// PostgreSQL admits a hundred connections by default, for all servers and commands.
+const MOST_READERS: u32 = 16;
 const REPORTS: u32 = 2;
 /// How many transactions of a server may change sessions side by side. Each of them waits for the network most of the time.
 const SESSION_WRITERS: usize = 4;
@@ -47,7 +49,7 @@ impl PostgresStore {
     ) -> Result<Self, OpenError> {
         let health = Arc::new(Health::of([]));
         let readers = match options.access {
-            Access::Serve => options.readers.get().max(LEAST_READERS),
+            Access::Serve => options.readers.get().clamp(LEAST_READERS, MOST_READERS),
             _ => options.readers.get(),
         };
         let opener = readers::opener();
@@ -57,16 +59,17 @@ impl PostgresStore {
         };
         // Tests see what requests and work cause, and not what these ask all the time.
         let unwatched = connector.clone().with_hooks(None);
+        let duties = Duties::new(unwatched.clone());
         let key_changes = Arc::default();
         let listener = match options.access {
             Access::Serve => Some(Listener::start(
-                unwatched.clone(),
+                unwatched,
                 Arc::clone(&key_changes),
                 Arc::clone(&health),
+                duties.keeper(),
             )?),
             _ => None,
         };
-        let duties = Duties::new(unwatched);
         let session_writers = match options.access {
             Access::Serve => {
                 writer::start_for_sessions(&connector, options, &health, &key_changes, SESSION_WRITERS)?

@@ -3,6 +3,8 @@
 //! Files are read for each connection, so that a certificate or a password that was replaced is used without a restart.
 
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use postgres::config::{ChannelBinding, SslMode, TargetSessionAttrs};
@@ -22,6 +24,8 @@ use crate::tls::{Authorities, HostCheck, Identity, UnusableFile, trusting};
 
 /// How long connecting to an address may take, if the URL does not say it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long TLS, sign-in and the first answer may take after that. The client itself bounds only the connection.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 /// A connection that was silent for this long is probed. Firewalls forget connections only after minutes.
 const PROBE_AFTER: Duration = Duration::from_secs(5);
 const PROBE_EVERY: Duration = Duration::from_secs(2);
@@ -54,11 +58,21 @@ impl Target {
 
     fn connect_to(&self, host: &DatabaseHost) -> Result<Client, NotConnected> {
         let config = self.config(host)?;
-        let connected = match self.url.tls_of(host) {
-            DatabaseTls::Off => config.connect(NoTls),
-            DatabaseTls::VerifyAuthority => config.connect(self.tls(HostCheck::Off)?),
-            DatabaseTls::VerifyHost => config.connect(self.tls(HostCheck::Strict)?),
+        let tls = match self.url.tls_of(host) {
+            DatabaseTls::Off => None,
+            DatabaseTls::VerifyAuthority => Some(self.tls(HostCheck::Off)?),
+            DatabaseTls::VerifyHost => Some(self.tls(HostCheck::Strict)?),
         };
+        let patience = self.url.connect_timeout.unwrap_or(CONNECT_TIMEOUT) + HANDSHAKE;
+        let connected = within(patience, move || match tls {
+            None => config.connect(NoTls),
+            Some(tls) => config.connect(tls),
+        });
+        let silent = || {
+            let reason = format!("{}: it does not answer", shown(host));
+            NotConnected::new(reason, ConnectionFlaw::Network)
+        };
+        let connected = connected.ok_or_else(silent)?;
         connected.map_err(|error| not_connected(&shown(host), &error))
     }
 
@@ -181,4 +195,16 @@ fn shown(host: &DatabaseHost) -> String {
         DatabasePlace::Socket(path) => path.display().to_string(),
         DatabasePlace::Network(name) => name.clone(),
     }
+}
+
+/// What `work` returns, unless it takes longer than `patience`: then its thread is left to itself.
+fn within<T: Send + 'static>(patience: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (answer, answered) = mpsc::sync_channel(1);
+    let work = move || {
+        // Nobody may wait any more.
+        let _ = answer.send(work());
+    };
+    let thread = thread::Builder::new().name("connecting".to_owned()).spawn(work);
+    thread.ok()?;
+    answered.recv_timeout(patience).ok()
 }

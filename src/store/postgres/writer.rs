@@ -189,7 +189,7 @@ impl Writer {
         } else {
             TAKE_TURN
         };
-        self.key_changes.note(connection.batch_for_number(begin)?);
+        self.key_changes.note_in_turn(connection.batch_for_number(begin)?);
         Ok(())
     }
 
@@ -205,7 +205,13 @@ impl Writer {
     fn reconnect(&self) -> Result<Connection> {
         let connection = self.connector.connect()?;
         connection.batch(TIMEOUTS)?;
-        if enter(&connection, self.access)? != Entry::Open {
+        // One connection of a server says that it serves.
+        let access = if self.is_for_sessions {
+            Access::Use
+        } else {
+            self.access
+        };
+        if enter(&connection, access)? != Entry::Open {
             let reason = "a command has the database alone";
             return Err(StoreError::Unavailable(reason.to_owned()));
         }
