@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::num::NonZeroU32;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use r2d2::Pool;
@@ -26,6 +26,7 @@ pub struct SqliteStore {
     path: PathBuf,
     readers: Pool<ConnectionManager>,
     reports: Pool<ConnectionManager>,
+    opener: Arc<ScheduledThreadPool>,
     health: Arc<Health>,
     // Held until the store is dropped; see `lock`.
     _locks: Vec<FileLock>,
@@ -57,6 +58,7 @@ impl SqliteStore {
             path: path.to_owned(),
             readers: pool(manager(), options.readers, &opener)?,
             reports: pool(manager(), two.min(options.readers), &opener)?,
+            opener,
             health,
             _locks: locks,
         })
@@ -99,6 +101,21 @@ impl SqliteStore {
 
     pub(in crate::store) fn waiting_writes(&self) -> usize {
         self.writer.waiting()
+    }
+}
+
+/// How long closing waits for a connection that is being opened.
+const OPENING: Duration = Duration::from_secs(1);
+
+impl Drop for SqliteStore {
+    /// Waits until the opener has nothing to do. It holds on to a pool while it opens a connection for it: if the process ended meanwhile, the connections
+    /// would not be closed, and the log would stay beside the database file.
+    fn drop(&mut self) {
+        let (done, is_done) = mpsc::sync_channel(1);
+        self.opener.execute(move || {
+            let _ = done.send(());
+        });
+        let _ = is_done.recv_timeout(OPENING);
     }
 }
 

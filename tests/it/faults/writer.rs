@@ -75,7 +75,8 @@ async fn no_answer_leaves_before_its_commit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_fails_is_a_503_for_every_piece_of_its_batch() {
-    let app = TestApp::open().await;
+    // Over PostgreSQL a refresh has a batch of its own.
+    let app = TestApp::builder().of_sqlite().open().start().await;
     let cookie = app.register("alice").await.cookie();
     let before = app.rows().await;
     let gate = Gate::close(app.store_probe());
