@@ -1,6 +1,7 @@
 //! The open database: a pool of readers, two connections for reports, the writer, and in a server the listener and the connection of its duties.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::connection::{Connector, on_own_thread};
@@ -27,6 +28,8 @@ pub(in crate::store) struct PostgresStore {
     writer: WriterHandle,
     /// The changes to one session always have the same writer. A command has none.
     session_writers: Vec<WriterHandle>,
+    /// How many writes have left their queue and wait for their turn.
+    before_turn: Arc<AtomicUsize>,
     /// `None` only while this is dropped.
     pools: Option<Pools>,
     duties: Duties,
@@ -70,19 +73,33 @@ impl PostgresStore {
             )?),
             _ => None,
         };
+        let before_turn = Arc::<AtomicUsize>::default();
         let session_writers = match options.access {
-            Access::Serve => {
-                writer::start_for_sessions(&connector, options, &health, &key_changes, SESSION_WRITERS)?
-            }
+            Access::Serve => writer::start_for_sessions(
+                &connector,
+                options,
+                &health,
+                &key_changes,
+                &before_turn,
+                SESSION_WRITERS,
+            )?,
             _ => Vec::new(),
         };
         let writer = match options.access {
             Access::Look => WriterHandle::default(),
-            _ => writer::start(connector, connection, options, Arc::clone(&health), key_changes)?,
+            _ => writer::start(
+                connector,
+                connection,
+                options,
+                Arc::clone(&health),
+                key_changes,
+                Arc::clone(&before_turn),
+            )?,
         };
         Ok(Self {
             writer,
             session_writers,
+            before_turn,
             pools: Some(pools),
             duties,
             _listener: listener,
@@ -145,7 +162,8 @@ impl PostgresStore {
 
     pub(in crate::store) fn waiting_writes(&self) -> usize {
         let handles = self.session_writers.iter().chain([&self.writer]);
-        handles.map(WriterHandle::waiting).sum()
+        let queued: usize = handles.map(WriterHandle::waiting).sum();
+        queued + self.before_turn.load(Ordering::Acquire)
     }
 }
 

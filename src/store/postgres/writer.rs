@@ -8,6 +8,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::connection::Connector;
 use super::engine::Connection;
@@ -42,6 +43,7 @@ pub(super) fn start(
     options: &OpenOptions,
     health: Arc<Health>,
     key_changes: Arc<KeyChanges>,
+    before_turn: Arc<AtomicUsize>,
 ) -> Result<WriterHandle, OpenError> {
     let set_up = connection.batch(TIMEOUTS);
     set_up.map_err(|error| OpenError::Unusable(error.to_string()))?;
@@ -52,6 +54,7 @@ pub(super) fn start(
         has_changed: Cell::new(false),
         access: options.access,
         is_for_sessions: false,
+        before_turn,
         key_check: options.key_check.clone(),
         health,
         fault: Arc::new(fault()),
@@ -65,6 +68,7 @@ pub(super) fn start_for_sessions(
     options: &OpenOptions,
     health: &Arc<Health>,
     key_changes: &Arc<KeyChanges>,
+    before_turn: &Arc<AtomicUsize>,
     count: usize,
 ) -> Result<Vec<WriterHandle>, OpenError> {
     let fault = Arc::new(fault());
@@ -76,6 +80,7 @@ pub(super) fn start_for_sessions(
             has_changed: Cell::new(false),
             access: options.access,
             is_for_sessions: true,
+            before_turn: Arc::clone(before_turn),
             key_check: options.key_check.clone(),
             health: Arc::clone(health),
             fault: Arc::clone(&fault),
@@ -101,6 +106,8 @@ struct Writer {
     key_check: Option<String>,
     /// Whether it has a part of the changes to single sessions, and all others go to another writer.
     is_for_sessions: bool,
+    /// How many writes have left the queue and wait for their turn.
+    before_turn: Arc<AtomicUsize>,
     health: Arc<Health>,
     fault: Arc<Fault>,
 }
@@ -146,7 +153,10 @@ impl Writer {
         if batch.is_empty() {
             return Ok(());
         }
-        let connection = self.begun()?;
+        self.before_turn.fetch_add(batch.len(), Ordering::AcqRel);
+        let begun = self.begun();
+        self.before_turn.fetch_sub(batch.len(), Ordering::AcqRel);
+        let connection = begun?;
         let committed = self.try_commit(&connection, batch);
         if committed.is_ok() {
             self.connection = Some(connection);

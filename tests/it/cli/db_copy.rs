@@ -165,6 +165,9 @@ fn the_report_names_the_tables_and_what_to_do_next() {
     <dir>/data/arkloop.db has the same rows as <url>.
     Take database.url out of the configuration, and start the server with the same key file. <url> is out of date from then on.
     ");
+    fs::remove_file(old_database::path(&workspace)).expect("it is the copy");
+    let told = workspace.run(&["--json", "db", "copy", "postgres", "sqlite"]);
+    assert!(told.starts_with("exit: 0"), "{told}");
 }
 
 #[test]
