@@ -134,10 +134,9 @@ impl Scene<'_> {
     /// `arkloop check` finds the database whole.
     pub fn check_database(&self) {
         let rows = self.list(&["check"]);
-        if !rows
-            .iter()
-            .any(|row| row["subject"] == "database" && row["state"] == "ok")
-        {
+        if !rows.iter().any(|row| {
+            (row["subject"] == "database" || row["subject"] == "postgresql") && row["state"] == "ok"
+        }) {
             self.shared
                 .violation(format!("the database is not whole: {rows:?}"));
         }
