@@ -165,7 +165,7 @@ impl Target {
     }
 }
 
-/// The text of a file of certificates, which nobody but its owner or root can have written.
+/// Reads a file of certificates. Refuses a file that users other than its owner and root can write.
 fn certificates(path: &Path) -> Result<Vec<u8>, NotConnected> {
     let read = open_trusted(path).and_then(|mut file| {
         let mut bytes = Vec::new();
@@ -201,7 +201,7 @@ fn shown(host: &DatabaseHost) -> String {
 fn within<T: Send + 'static>(patience: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (answer, answered) = mpsc::sync_channel(1);
     let work = move || {
-        // Nobody may wait any more.
+        // The caller may have given up.
         let _ = answer.send(work());
     };
     let thread = thread::Builder::new().name("connecting".to_owned()).spawn(work);
