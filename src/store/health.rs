@@ -1,4 +1,4 @@
-//! Tells whether the database can be written, without a call of SQLite: from the outcome of the last write, and from whether the open files still have
+//! Tells whether the database can be written, without asking the engine: from the outcome of the last write, and from whether the open files still have
 //! their names.
 //!
 //! SQLite keeps writing to a file that was removed or replaced, and those writes are lost.
@@ -11,7 +11,8 @@ use parking_lot::Mutex;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, open, statat};
 use rustix::io::Errno;
 
-use super::{Result, StoreError};
+use super::{Access, Result, StoreError};
+use crate::fault::Fault;
 
 /// If the last commit is this old when a caller asks for the health, the server tries a write of its own.
 const FRESH: Duration = Duration::from_secs(30);
@@ -81,6 +82,29 @@ impl Health {
                 is_asked: false,
                 replaced: None,
             }),
+        }
+    }
+
+    /// Notes what became of a batch of writes. Only a COMMIT that `has_changed` a row was written to disk, so only that one shows that writes succeed.
+    pub(super) fn note_outcome(
+        &self,
+        committed: &Result<()>,
+        has_changed: bool,
+        access: Access,
+        fault: &Fault,
+    ) {
+        match (committed, access) {
+            (Ok(()), _) if !has_changed => {}
+            (Ok(()), _) => {
+                self.committed();
+                fault.ended();
+            }
+            // The command itself reports the error.
+            (Err(lost), Access::Use) => tracing::debug!("the write was lost: {lost}"),
+            (Err(lost), _) => {
+                self.failed(&lost.to_string());
+                fault.failed(lost);
+            }
         }
     }
 

@@ -17,6 +17,17 @@ pub(super) struct Migration {
     pub(super) sha256: Vec<u8>,
 }
 
+/// How the schema of a database compares with that of this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SchemaState {
+    /// The database has no tables.
+    Empty,
+    /// The database has an older schema, of this version.
+    Old(u32),
+    /// The database has the schema of this program.
+    Current,
+}
+
 /// The `NNNN_name.sql` files of a folder in the order of their numbers.
 pub(super) fn in_order<Files: RustEmbed>() -> Vec<Migration> {
     let mut names: Vec<String> = Files::iter().map(Cow::into_owned).collect();

@@ -8,10 +8,11 @@ use postgres::types::Type;
 
 use super::connection::Connector;
 use super::engine::Connection;
-use super::migrations::{SchemaState, has_unfinished_copy, migrate, newest, state_of_tables};
+use super::migrations::{has_unfinished_copy, migrate, newest, state_of_tables};
 use super::presence::{confirm_locks, enter};
 use crate::domain::{DatabaseUrl, Timestamp};
 use crate::store::copy::{Cell, DERIVE, Kind, Side, Table, Target};
+use crate::store::migration::SchemaState;
 use crate::store::value::params;
 use crate::store::{Access, OpenError, Reader, Result, Setting, StoreError};
 

@@ -7,7 +7,7 @@ use rust_embed::RustEmbed;
 use super::engine::Connection;
 use crate::domain::Timestamp;
 use crate::store::engine::Engine as _;
-use crate::store::migration::{Migration, in_order, note_origin};
+use crate::store::migration::{Migration, SchemaState, in_order, note_origin};
 use crate::store::value::params;
 use crate::store::{OpenError, Reader, Result, Setting, Tx};
 
@@ -18,16 +18,6 @@ struct Files;
 
 /// The advisory lock of a process that migrates.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7020105236431466497)";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SchemaState {
-    /// The database has no tables of arkloop.
-    Empty,
-    /// The database has an older schema, of this version.
-    Old(u32),
-    /// The database has the schema of this program.
-    Current,
-}
 
 fn all() -> Vec<Migration> {
     in_order::<Files>()

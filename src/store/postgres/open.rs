@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use super::connection::{Connector, on_own_thread};
 use super::engine::Connection;
-use super::migrations::{self, SchemaState, migrate, state};
+use super::migrations::{self, migrate, state};
 use super::presence::{confirm_locks, enter, without_servers};
 use super::store::PostgresStore;
 use crate::domain::{DatabaseUrl, Timestamp};
+use crate::store::migration::SchemaState;
 use crate::store::{Access, OpenError, OpenOptions, Reader, Setting, StoreError};
 
 impl PostgresStore {

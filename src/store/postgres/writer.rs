@@ -123,25 +123,10 @@ impl Writer {
         while let Ok(first) = queued.recv() {
             let mut batch = batch_of(first, queued);
             let committed = self.commit(&mut batch);
-            self.record_outcome(&committed);
+            self.health
+                .note_outcome(&committed, self.has_changed.get(), self.access, &self.fault);
             for write in batch {
                 write.answer(committed.clone());
-            }
-        }
-    }
-
-    fn record_outcome(&self, committed: &Result<()>) {
-        match (committed, self.access) {
-            (Ok(()), _) if !self.has_changed.get() => {}
-            (Ok(()), _) => {
-                self.health.committed();
-                self.fault.ended();
-            }
-            // The command itself reports the error.
-            (Err(lost), Access::Use) => tracing::debug!("the write was lost: {lost}"),
-            (Err(lost), _) => {
-                self.health.failed(&lost.to_string());
-                self.fault.failed(lost);
             }
         }
     }

@@ -13,13 +13,14 @@ use super::connection::{self, COMPANIONS, Kind, companion};
 use super::data_directory::{DATABASE, refuse_other_directory};
 use super::inspect::{key_check, schema_state};
 use super::lock::{FileLock, Lock, Mode};
-use super::migrations::{SchemaState, migrate, newest};
+use super::migrations::{migrate, newest};
 use super::staging::leave_wal;
 use super::store::SqliteStore;
 use crate::domain::Timestamp;
 use crate::files::Directory;
 use crate::store::copy::{Cell, Column, DERIVE, Kind as ColumnKind, Side, Table, Target};
 use crate::store::engine::Engine;
+use crate::store::migration::SchemaState;
 use crate::store::value::ToValue;
 use crate::store::{OpenError, Reader, Result, Tx};
 

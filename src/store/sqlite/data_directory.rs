@@ -10,10 +10,10 @@ use rustix::fs::Stat;
 use super::connection::{COMPANIONS, Kind};
 use super::inspect::schema_state;
 use super::lock::{self, FileLock, LOCKS, Lock};
-use super::migrations::SchemaState;
 use super::store::SqliteStore;
 use crate::files::{Directory, is_trusted, runner};
 use crate::store::OpenError;
+use crate::store::migration::SchemaState;
 
 pub(super) const DATABASE: &str = "arkloop.db";
 /// The largest page of SQLite, in bytes. A database of this program has many pages. A file that is not larger may have no tables: release 0.1 left such a

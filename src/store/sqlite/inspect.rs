@@ -5,7 +5,8 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::connection::{self, Kind};
-use super::migrations::{self, SchemaState};
+use super::migrations;
+use crate::store::migration::SchemaState;
 use crate::store::{OpenError, OpenFault, Setting, Tx};
 
 /// Checks that the file is empty or a readable database of arkloop with a schema that this program knows. Errors name the file `shown`.

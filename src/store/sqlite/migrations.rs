@@ -7,7 +7,7 @@ use rust_embed::RustEmbed;
 
 use super::connection::{self, Kind};
 use crate::domain::Timestamp;
-use crate::store::migration::{Migration, in_order, note_origin};
+use crate::store::migration::{Migration, SchemaState, in_order, note_origin};
 use crate::store::{OpenError, StoreError, Tx};
 
 /// `arkl` in ASCII. It is in the header of each database file of arkloop.
@@ -17,16 +17,6 @@ pub(super) const APPLICATION_ID: i32 = 0x6172_6b6c;
 #[derive(RustEmbed)]
 #[folder = "migrations/"]
 struct Files;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SchemaState {
-    /// The database is an empty file.
-    Empty,
-    /// The database has an older schema, of this version.
-    Old(u32),
-    /// The database has the schema of this program.
-    Current,
-}
 
 fn all() -> Vec<Migration> {
     in_order::<Files>()

@@ -10,11 +10,12 @@ use super::connection::Kind;
 use super::data_directory::DATABASE;
 use super::inspect::{key_check, schema_state};
 use super::lock::{FileLock, Lock, Mode, is_served};
-use super::migrations::{self, SchemaState, migrate};
+use super::migrations::{self, migrate};
 use super::staging::{StagedDatabase, remove_older};
 use super::store::SqliteStore;
 use crate::domain::Timestamp;
 use crate::files::Directory;
+use crate::store::migration::SchemaState;
 use crate::store::{Access, OpenError, OpenOptions};
 
 /// The first version of SQLite without the fault that could corrupt a database when the write-ahead log is reset.

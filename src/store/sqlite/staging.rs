@@ -17,9 +17,10 @@ use rustix::fs::OFlags;
 use super::connection::{self, Kind};
 use super::data_directory::DATABASE;
 use super::inspect::schema_state;
-use super::migrations::{SchemaState, user_version};
+use super::migrations::user_version;
 use crate::domain::Timestamp;
 use crate::files::{self, Directory, PrivateDirectory};
+use crate::store::migration::SchemaState;
 use crate::store::{OpenError, Tx};
 
 /// How long released connections may take to close: a pool closes its connections on another thread.

@@ -69,7 +69,8 @@ impl Writer {
                     "the write lock cannot be taken: {error}"
                 )))
             });
-            self.record_outcome(&committed);
+            self.health
+                .note_outcome(&committed, self.has_changed.get(), self.access, &self.fault);
             for write in batch {
                 write.answer(committed.clone());
             }
@@ -104,22 +105,6 @@ impl Writer {
     }
 
     /// Records the outcome of a batch. A batch that changed nothing proves nothing about the disk.
-    fn record_outcome(&self, committed: &Result<()>) {
-        match (committed, self.access) {
-            (Ok(()), _) if !self.has_changed.get() => {}
-            (Ok(()), _) => {
-                self.health.committed();
-                self.fault.ended();
-            }
-            // The command itself reports the error.
-            (Err(lost), Access::Use) => tracing::debug!("the write was lost: {lost}"),
-            (Err(lost), _) => {
-                self.health.failed(&lost.to_string());
-                self.fault.failed(lost);
-            }
-        }
-    }
-
     /// Runs a batch in one transaction. `Err` means that nothing was changed.
     fn commit(&self, batch: &mut Batch) -> Result<()> {
         self.has_changed.set(false);
